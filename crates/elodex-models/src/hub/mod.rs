@@ -1,0 +1,1 @@
+//! Models from the Hugging Face hub by repository and revision, in the hub's standard cache.
