@@ -1,0 +1,289 @@
+//! Strict reading of request bodies: every problem knows its field, and a long value is never echoed whole.
+
+use crate::problem::{Problem, Reason, Segment, path};
+use elodex_types::Fault;
+use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+/// Longest message, in bytes, that a value from the request is echoed in.
+const LONGEST_MESSAGE: usize = 300;
+
+/// The top-level fields of a body, not yet typed.
+pub(crate) struct Fields<'b>(HashMap<String, &'b RawValue>);
+
+impl<'b> Fields<'b> {
+    /// Splits a body that is a JSON object into its fields.
+    pub(crate) fn split(body: &'b [u8]) -> Result<Self, Problem> {
+        match serde_json::from_slice(body) {
+            Ok(fields) => Ok(Self(fields)),
+            Err(error) if error.is_data() => {
+                Err(shape(Reason::Invalid, "the body must be a JSON object", vec![]))
+            }
+            Err(error) => Err(shape(Reason::Json, format!("the body is not valid JSON: {error}"), vec![])),
+        }
+    }
+
+    /// A field that must be there.
+    pub(crate) fn required<T: DeserializeOwned>(&self, name: &str) -> Result<T, Problem> {
+        match self.0.get(name) {
+            Some(raw) => read(name, raw),
+            None => Err(missing(name)),
+        }
+    }
+
+    /// A field that may be absent or `null`.
+    pub(crate) fn optional<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Problem> {
+        match self.0.get(name) {
+            Some(raw) => read(name, raw),
+            None => Ok(None),
+        }
+    }
+
+    /// A field that may be absent, but not `null`.
+    pub(crate) fn defaulted<T: DeserializeOwned>(&self, name: &str, default: T) -> Result<T, Problem> {
+        match self.0.get(name) {
+            Some(raw) => read(name, raw),
+            None => Ok(default),
+        }
+    }
+
+    /// A field that must be there and hold one of the named choices.
+    pub(crate) fn required_choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<T, Problem> {
+        choose(name, &self.required::<String>(name)?, choices)
+    }
+
+    /// A choice that may be absent or `null`.
+    pub(crate) fn optional_choice<T: Copy>(
+        &self,
+        name: &str,
+        choices: &[(&str, T)],
+    ) -> Result<Option<T>, Problem> {
+        match self.optional::<String>(name)? {
+            Some(text) => choose(name, &text, choices).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A choice that may be absent, but not `null`.
+    pub(crate) fn defaulted_choice<T: Copy>(
+        &self,
+        name: &str,
+        choices: &[(&str, T)],
+        default: T,
+    ) -> Result<T, Problem> {
+        if self.0.contains_key(name) { self.required_choice(name, choices) } else { Ok(default) }
+    }
+}
+
+/// Matches `text` against the names of `choices`.
+pub(crate) fn choose<T: Copy>(name: &str, text: &str, choices: &[(&str, T)]) -> Result<T, Problem> {
+    if let Some((_, value)) = choices.iter().find(|(choice, _)| *choice == text) {
+        return Ok(*value);
+    }
+    let allowed: Vec<_> = choices.iter().map(|(choice, _)| format!("`{choice}`")).collect();
+    let message = format!("{name}: unknown value `{}`; use {}", clip(text), either(&allowed));
+    Err(shape(Reason::Invalid, message, vec![Segment::Field(name.into())]))
+}
+
+fn either(allowed: &[String]) -> String {
+    match allowed {
+        [] => "none".into(),
+        [only] => only.clone(),
+        [others @ .., last] => format!("{} or {last}", others.join(", ")),
+    }
+}
+
+fn missing(name: &str) -> Problem {
+    shape(Reason::Missing, format!("missing field `{name}`"), vec![Segment::Field(name.into())])
+}
+
+/// A list that must not be empty is.
+pub(crate) fn empty(name: &str) -> Problem {
+    Problem {
+        reason: Reason::Empty,
+        location: vec![Segment::Field(name.into())],
+        ..Problem::new(Fault::User, format!("`{name}` cannot be empty"))
+    }
+}
+
+fn shape(reason: Reason, message: impl Into<String>, location: Vec<Segment>) -> Problem {
+    Problem { reason, location, ..Problem::new(Fault::Shape, message) }
+}
+
+fn read<T: DeserializeOwned>(name: &str, raw: &RawValue) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_str(raw.get());
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let mut location = vec![Segment::Field(name.into())];
+        for segment in error.path() {
+            match segment {
+                serde_path_to_error::Segment::Seq { index } => location.push(Segment::Index(*index)),
+                serde_path_to_error::Segment::Map { key } => location.push(Segment::Field(clip(key))),
+                _ => {}
+            }
+        }
+        // Positions count from the start of the field, which helps nobody.
+        let inner = error.into_inner();
+        let text = inner.to_string();
+        let position = format!(" at line {} column {}", inner.line(), inner.column());
+        let message = format!("{}: {}", path(&location), clip(text.strip_suffix(&position).unwrap_or(&text)));
+        shape(Reason::Invalid, message, location)
+    })
+}
+
+/// Keeps head and tail of a long text: the tail of a serde message says what was expected.
+fn clip(text: &str) -> String {
+    if text.len() <= LONGEST_MESSAGE {
+        return text.into();
+    }
+    let head = text.floor_char_boundary(LONGEST_MESSAGE / 2);
+    let tail = text.ceil_char_boundary(text.len() - LONGEST_MESSAGE / 3);
+    format!("{} … {}", &text[..head], &text[tail..])
+}
+
+/// A whole number of at least one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Positive(pub(crate) usize);
+
+impl<'de> Deserialize<'de> for Positive {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Integer;
+        impl Visitor<'_> for Integer {
+            type Value = Positive;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a positive integer")
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Positive, E> {
+                match usize::try_from(number) {
+                    Ok(number) if number > 0 => Ok(Positive(number)),
+                    _ => Err(E::invalid_value(serde::de::Unexpected::Unsigned(number), &self)),
+                }
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Positive, E> {
+                Err(E::invalid_value(serde::de::Unexpected::Signed(number), &self))
+            }
+        }
+        deserializer.deserialize_any(Integer)
+    }
+}
+
+/// A string, or a list of them.
+#[derive(Debug, PartialEq)]
+pub(crate) struct OneOrMany<T>(pub(crate) Vec<T>);
+
+impl<'de, T: From<String> + Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either<T>(PhantomData<T>);
+        impl<'de, T: From<String> + Deserialize<'de>> Visitor<'de> for Either<T> {
+            type Value = OneOrMany<T>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a string or an array of strings")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(OneOrMany(vec![T::from(text.to_owned())]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(text) = items.next_element()? {
+                    texts.push(text);
+                }
+                Ok(OneOrMany(texts))
+            }
+        }
+        deserializer.deserialize_any(Either(PhantomData))
+    }
+}
+
+/// A string where other services also take token ids; with `OBJECTS`, `{"text": …}` as well.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Text<const OBJECTS: bool>(pub(crate) String);
+
+impl<const OBJECTS: bool> From<String> for Text<OBJECTS> {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl<const OBJECTS: bool> Text<OBJECTS> {
+    /// The strings alone.
+    pub(crate) fn strings(texts: Vec<Self>) -> Vec<String> {
+        texts.into_iter().map(|text| text.0).collect()
+    }
+}
+
+const TOKEN_IDS: &str =
+    "token ids belong to another model's tokenizer and cannot be read here; send the text itself";
+
+impl<'de, const OBJECTS: bool> Deserialize<'de> for Text<OBJECTS> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor<const OBJECTS: bool>;
+        impl<'de, const OBJECTS: bool> Visitor<'de> for TextVisitor<OBJECTS> {
+            type Value = Text<OBJECTS>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(if OBJECTS { "a string or an object with a `text`" } else { "a string" })
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(text.to_owned()))
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<Self::Value, E> {
+                Err(E::custom(TOKEN_IDS))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
+                Err(A::Error::custom(TOKEN_IDS))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+                if !OBJECTS {
+                    return Err(A::Error::invalid_type(serde::de::Unexpected::Map, &self));
+                }
+                let mut text = None;
+                let mut image = false;
+                while let Some(key) = entries.next_key::<String>()? {
+                    match key.as_str() {
+                        "text" => text = Some(entries.next_value::<String>()?),
+                        other => {
+                            image |= other == "image" || other == "url" || other == "bytes";
+                            entries.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                match text {
+                    Some(text) if !image => Ok(Text(text)),
+                    _ if image => Err(A::Error::custom("images are not supported; send text")),
+                    _ => Err(A::Error::missing_field("text")),
+                }
+            }
+        }
+        deserializer.deserialize_any(TextVisitor::<OBJECTS>)
+    }
+}
+
+/// Serialises an answer or an error body.
+///
+/// # Errors
+/// A [`Fault::Bug`] where a value cannot be written as JSON, which no type of this crate allows.
+pub(crate) fn write(value: &impl Serialize, capacity: usize) -> Result<Vec<u8>, Problem> {
+    let mut body = Vec::with_capacity(capacity);
+    match serde_json::to_writer(&mut body, value) {
+        Ok(()) => Ok(body),
+        Err(error) => Err(Problem::new(Fault::Bug, format!("cannot write the answer as json: {error}"))),
+    }
+}
+
+/// Serialises an error body; an error about an error falls back to an empty object.
+pub(crate) fn write_error(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_else(|_| b"{}".to_vec())
+}

@@ -1,0 +1,318 @@
+//! ZeroEntropy's `/models/embed` and `/models/rerank`, at the root and under `/v1`, as its SDKs speak them.
+//!
+//! - `latency` prefers a lane and never changes numbers; the lane used comes back as `actual_latency_mode`.
+//! - There is no truncation field: the deployment's default applies.
+//! - Errors are `{"detail": text}`; errors about the body's shape are 422 with a list of `{loc, msg, type}`.
+
+use crate::json::{Fields, OneOrMany, Positive, write, write_error};
+use crate::problem::{Problem, Reason, Segment};
+use crate::vector::{EncodingFormat, Vector, finite_embeddings, finite_scores};
+use crate::{Dialect, EmbedCall, EmbedShape, Operation, RerankCall, RerankShape, Route};
+use elodex_types::{
+    EmbedRequest, EmbedResponse, Fault, Lane, Latency, RerankRequest, RerankResponse, Role, Usage,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The dialect.
+#[derive(Debug, Clone, Copy)]
+pub struct ZeroEntropy;
+
+const ROUTES: [Route; 4] = [
+    Route::post("/v1/models/embed", Operation::Embed(parse_embed)),
+    Route::post("/models/embed", Operation::Embed(parse_embed)),
+    Route::post("/v1/models/rerank", Operation::Rerank(parse_rerank)),
+    Route::post("/models/rerank", Operation::Rerank(parse_rerank)),
+];
+
+impl Dialect for ZeroEntropy {
+    fn name(&self) -> &'static str {
+        "zeroentropy"
+    }
+
+    fn routes(&self) -> &'static [Route] {
+        &ROUTES
+    }
+
+    fn error_body(&self, problem: &Problem) -> Vec<u8> {
+        if problem.fault != Fault::Shape {
+            return write_error(&ErrorBody { detail: &problem.message });
+        }
+        let mut loc = vec![Loc::Name("body")];
+        loc.extend(problem.location.iter().map(|segment| match segment {
+            Segment::Field(name) => Loc::Name(name),
+            Segment::Index(index) => Loc::Index(*index),
+        }));
+        let kind = match problem.reason {
+            Reason::Json => "json_invalid",
+            Reason::Missing => "missing",
+            _ => "value_error",
+        };
+        write_error(&ValidationErrorBody {
+            detail: vec![ValidationError { loc, msg: &problem.message, kind }],
+        })
+    }
+}
+
+/// Body of a `POST /models/embed`.
+#[derive(Debug, ToSchema)]
+pub struct EmbedBody {
+    /// Model name or alias.
+    pub model: String,
+    /// The side of the retrieval; each has its own prompt.
+    #[schema(value_type = InputType)]
+    pub input_type: Role,
+    /// A text or a list of texts; the order is kept.
+    #[schema(value_type = Input)]
+    pub input: Vec<String>,
+    /// Output width; the model's full width where absent.
+    #[schema(minimum = 1)]
+    pub dimensions: Option<usize>,
+    /// How vectors are written; `float` where absent.
+    #[schema(required = false)]
+    pub encoding_format: EncodingFormat,
+    /// Lane preference; `null` tries fast and falls back to slow.
+    #[schema(value_type = Option<LatencyMode>)]
+    pub latency: Latency,
+}
+
+/// Schema of `input_type`.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum InputType {
+    /// What a user asks.
+    Query,
+    /// What is searched.
+    Document,
+}
+
+/// Schema of `latency` and `actual_latency_mode`.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum LatencyMode {
+    /// Interactive lane.
+    Fast,
+    /// Bulk lane.
+    Slow,
+}
+
+/// Schema of `input`.
+#[derive(Debug, ToSchema)]
+#[serde(untagged)]
+pub enum Input {
+    /// One text.
+    One(String),
+    /// Several texts.
+    Many(Vec<String>),
+}
+
+const LATENCIES: [(&str, Latency); 2] = [("fast", Latency::Fast), ("slow", Latency::Slow)];
+
+impl EmbedBody {
+    fn read(body: &[u8]) -> Result<Self, Problem> {
+        let fields = Fields::split(body)?;
+        Ok(Self {
+            model: fields.required("model")?,
+            input_type: fields
+                .required_choice("input_type", &[("query", Role::Query), ("document", Role::Document)])?,
+            input: fields.required::<OneOrMany<String>>("input")?.0,
+            dimensions: fields.optional("dimensions")?.map(|Positive(dimensions)| dimensions),
+            encoding_format: fields.defaulted_choice(
+                "encoding_format",
+                &EncodingFormat::CHOICES,
+                EncodingFormat::default(),
+            )?,
+            latency: fields.optional_choice("latency", &LATENCIES)?.unwrap_or_default(),
+        })
+    }
+}
+
+fn parse_embed(body: &[u8]) -> Result<EmbedCall, Problem> {
+    let body = EmbedBody::read(body)?;
+    Ok(EmbedCall {
+        request: EmbedRequest {
+            model: body.model,
+            role: Some(body.input_type),
+            inputs: body.input,
+            dimensions: body.dimensions,
+            truncation: None,
+            latency: body.latency,
+        },
+        shape: Box::new(Embeddings { encoding: body.encoding_format }),
+    })
+}
+
+#[derive(Debug)]
+struct Embeddings {
+    encoding: EncodingFormat,
+}
+
+impl EmbedShape for Embeddings {
+    fn render(&self, response: &EmbedResponse, _: &str) -> Result<Vec<u8>, Problem> {
+        finite_embeddings(response)?;
+        let encoding = self.encoding;
+        let results =
+            response.embeddings.iter().map(|vector| EmbedResult { embedding: encoding.encode(vector) });
+        let body = EmbedAnswer { results: results.collect(), usage: response.usage.into() };
+        write(&body, encoding.capacity(&response.embeddings))
+    }
+}
+
+/// Answer of a `POST /models/embed`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EmbedAnswer<'a> {
+    /// One entry per input, in input order.
+    pub results: Vec<EmbedResult<'a>>,
+    /// Counters.
+    pub usage: UsageCounts,
+}
+
+/// One embedded input.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EmbedResult<'a> {
+    /// Its vector.
+    pub embedding: Vector<'a>,
+}
+
+/// What the call consumed.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub struct UsageCounts {
+    /// `Σ(150 + len_utf8(input))`.
+    pub total_bytes: u64,
+    /// Tokens the model read.
+    pub total_tokens: u64,
+}
+
+impl From<Usage> for UsageCounts {
+    fn from(usage: Usage) -> Self {
+        Self { total_bytes: usage.bytes, total_tokens: usage.tokens }
+    }
+}
+
+/// Body of a `POST /models/rerank`.
+#[derive(Debug, ToSchema)]
+pub struct RerankBody {
+    /// Model name or alias.
+    pub model: String,
+    /// The query.
+    pub query: String,
+    /// The passages.
+    pub documents: Vec<String>,
+    /// Keep only the best; all where absent.
+    pub top_n: Option<usize>,
+    /// Lane preference; `null` tries fast and falls back to slow.
+    #[schema(value_type = Option<LatencyMode>)]
+    pub latency: Latency,
+}
+
+impl RerankBody {
+    fn read(body: &[u8]) -> Result<Self, Problem> {
+        let fields = Fields::split(body)?;
+        Ok(Self {
+            model: fields.required("model")?,
+            query: fields.required("query")?,
+            documents: fields.required("documents")?,
+            top_n: fields.optional("top_n")?,
+            latency: fields.optional_choice("latency", &LATENCIES)?.unwrap_or_default(),
+        })
+    }
+}
+
+fn parse_rerank(body: &[u8]) -> Result<RerankCall, Problem> {
+    let body = RerankBody::read(body)?;
+    Ok(RerankCall {
+        request: RerankRequest {
+            model: body.model,
+            query: body.query,
+            documents: body.documents,
+            top_n: body.top_n,
+            truncation: None,
+            latency: body.latency,
+        },
+        shape: Box::new(Ranking),
+    })
+}
+
+#[derive(Debug)]
+struct Ranking;
+
+impl RerankShape for Ranking {
+    fn render(&self, response: &RerankResponse, _: &str) -> Result<Vec<u8>, Problem> {
+        finite_scores(response)?;
+        let results = response.results.iter();
+        let body = RerankAnswer {
+            results: results
+                .map(|ranked| RerankResult { index: ranked.index, relevance_score: ranked.score.value })
+                .collect(),
+            total_bytes: response.usage.bytes,
+            total_tokens: response.usage.tokens,
+            actual_latency_mode: response.lane,
+            e2e_latency: response.timing.total.as_secs_f64(),
+            inference_latency: response.timing.inference.as_secs_f64(),
+        };
+        write(&body, 256 + 48 * response.results.len())
+    }
+}
+
+/// Answer of a `POST /models/rerank`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RerankAnswer {
+    /// Best first.
+    pub results: Vec<RerankResult>,
+    /// `Σ(150 + len_utf8(query) + len_utf8(document))`.
+    pub total_bytes: u64,
+    /// Tokens the model read.
+    pub total_tokens: u64,
+    /// Lane used.
+    #[schema(value_type = LatencyMode)]
+    pub actual_latency_mode: Lane,
+    /// Seconds from submission to answer.
+    pub e2e_latency: f64,
+    /// Seconds in the model.
+    pub inference_latency: f64,
+}
+
+/// One scored document.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub struct RerankResult {
+    /// Position in the request's `documents`.
+    pub index: usize,
+    /// 0..1.
+    pub relevance_score: f32,
+}
+
+/// Every error but 422.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ErrorBody<'a> {
+    /// What is wrong.
+    pub detail: &'a str,
+}
+
+/// A 422.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ValidationErrorBody<'a> {
+    /// One entry per problem.
+    pub detail: Vec<ValidationError<'a>>,
+}
+
+/// One problem with the body's shape.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ValidationError<'a> {
+    /// Where: `"body"`, then field names and list positions.
+    pub loc: Vec<Loc<'a>>,
+    /// What is wrong.
+    pub msg: &'a str,
+    /// `json_invalid`, `missing` or `value_error`.
+    #[serde(rename = "type")]
+    pub kind: &'a str,
+}
+
+/// One step of a [`ValidationError::loc`].
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Loc<'a> {
+    /// A field.
+    Name(&'a str),
+    /// A position in a list.
+    Index(usize),
+}
