@@ -28,8 +28,32 @@ pub struct EngineLimits {
     pub memory_bytes: u64,
     /// Bytes of results kept in the cache; 0 switches it off.
     pub cache_bytes: u64,
+    /// Bytes of answers, finished or still to be computed, that admitted requests may hold until their callers take
+    /// them; more is refused as unavailable (503).
+    pub result_bytes: u64,
+    /// Largest request, in bytes to compute, that may use the fast lane.
+    pub fast_bytes_per_request: u64,
+    /// Bytes one key may have waiting in the fast lane.
+    pub fast_bytes_per_key: u64,
     /// Applied where a request names none.
     pub truncation: elodex_types::TruncationPolicy,
+}
+
+impl Default for EngineLimits {
+    fn default() -> Self {
+        Self {
+            batch_tokens: 8_192,
+            queue_bytes: 256 << 20,
+            key_queue_bytes: 64 << 20,
+            request_bytes: 5_000_000,
+            memory_bytes: 2 << 30,
+            cache_bytes: 256 << 20,
+            result_bytes: 1 << 30,
+            fast_bytes_per_request: 500_000,
+            fast_bytes_per_key: 2_000_000,
+            truncation: elodex_types::TruncationPolicy::Truncate,
+        }
+    }
 }
 
 /// An answer under way. Dropping it cancels the work that has not started.
