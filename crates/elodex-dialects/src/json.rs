@@ -1,13 +1,17 @@
 //! Strict reading of request bodies: every problem knows its field, and a long value is never echoed whole.
 
 use crate::problem::{Problem, Reason, Segment, path};
-use elodex_types::Fault;
-use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use elodex_types::{Fault, TruncationPolicy};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{
+    DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
+use utoipa::ToSchema;
 
 /// Longest message, in bytes, that a value from the request is echoed in.
 const LONGEST_MESSAGE: usize = 300;
@@ -144,33 +148,71 @@ fn clip(text: &str) -> String {
     format!("{} … {}", &text[..head], &text[tail..])
 }
 
-/// A whole number of at least one.
+/// A whole number of at least `MIN`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Positive(pub(crate) usize);
+pub(crate) struct Whole<const MIN: usize>(pub(crate) usize);
 
-impl<'de> Deserialize<'de> for Positive {
+/// A number of things, possibly none.
+pub(crate) type Count = Whole<0>;
+
+/// A whole number of at least one.
+pub(crate) type Positive = Whole<1>;
+
+impl<'de, const MIN: usize> Deserialize<'de> for Whole<MIN> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Integer;
-        impl Visitor<'_> for Integer {
-            type Value = Positive;
+        struct Integer<const MIN: usize>;
+        impl<const MIN: usize> Visitor<'_> for Integer<MIN> {
+            type Value = Whole<MIN>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a positive integer")
+                write!(formatter, "an integer of at least {MIN}")
             }
 
-            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Positive, E> {
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Self::Value, E> {
                 match usize::try_from(number) {
-                    Ok(number) if number > 0 => Ok(Positive(number)),
-                    _ => Err(E::invalid_value(serde::de::Unexpected::Unsigned(number), &self)),
+                    Ok(number) if number >= MIN => Ok(Whole(number)),
+                    _ => Err(E::invalid_value(Unexpected::Unsigned(number), &self)),
                 }
             }
 
-            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Positive, E> {
-                Err(E::invalid_value(serde::de::Unexpected::Signed(number), &self))
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Self::Value, E> {
+                Err(E::invalid_value(Unexpected::Signed(number), &self))
             }
         }
-        deserializer.deserialize_any(Integer)
+        deserializer.deserialize_any(Integer::<MIN>)
     }
+}
+
+/// A JSON object as `T`; derived types alone would take an array of their fields' values as well.
+#[derive(Debug)]
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(entries)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(Entries(PhantomData))
+    }
+}
+
+/// Schema of a field that holds one text or several.
+#[derive(Debug, ToSchema)]
+#[serde(untagged)]
+pub enum Texts {
+    /// One text.
+    One(String),
+    /// Several texts.
+    Many(Vec<String>),
 }
 
 /// A string, or a list of them.
@@ -247,7 +289,7 @@ impl<'de, const OBJECTS: bool> Deserialize<'de> for Text<OBJECTS> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
                 if !OBJECTS {
-                    return Err(A::Error::invalid_type(serde::de::Unexpected::Map, &self));
+                    return Err(A::Error::invalid_type(Unexpected::Map, &self));
                 }
                 let mut text = None;
                 let mut image = false;
@@ -271,7 +313,12 @@ impl<'de, const OBJECTS: bool> Deserialize<'de> for Text<OBJECTS> {
     }
 }
 
-/// Serialises an answer or an error body.
+/// The policy behind a boolean field that says whether a long text is cut.
+pub(crate) fn when_too_long(cut: bool) -> TruncationPolicy {
+    if cut { TruncationPolicy::Truncate } else { TruncationPolicy::Error }
+}
+
+/// Serialises an answer.
 ///
 /// # Errors
 /// A [`Fault::Bug`] where a value cannot be written as JSON, which no type of this crate allows.

@@ -37,6 +37,7 @@ pub mod openai;
 pub mod tei;
 pub mod zeroentropy;
 
+pub use json::Texts;
 pub use problem::{ErrorReply, Problem, Reason, RetryAdvice, Segment, retry_advice, status};
 pub use vector::{EncodingFormat, Vector, decode_base64, encode_base64};
 

@@ -1,7 +1,7 @@
 //! `/v2/embed`.
 
 use super::{BilledUnits, Meta, cut_warning, quantise};
-use crate::json::{Fields, Positive, choose, write};
+use crate::json::{Fields, Object, Positive, Whole, choose, write};
 use crate::problem::{Problem, Reason};
 use crate::vector::{EncodingFormat, encode_base64, finite_embeddings};
 use crate::{EmbedCall, EmbedShape};
@@ -12,11 +12,13 @@ use utoipa::ToSchema;
 
 /// Body of a `POST /v2/embed`.
 #[derive(Debug, ToSchema)]
+#[schema(as = cohere::EmbedBody)]
 pub struct EmbedBody {
     /// Model name or alias.
     pub model: String,
     /// `search_query`, `search_document`, `classification` or `clustering`.
-    pub input_type: String,
+    #[schema(value_type = String)]
+    pub input_type: Option<Role>,
     /// The texts; either these or `inputs`.
     pub texts: Option<Vec<String>>,
     /// The texts, each in an object; either these or `texts`.
@@ -25,20 +27,39 @@ pub struct EmbedBody {
     #[schema(minimum = 1)]
     pub output_dimension: Option<usize>,
     /// How vectors are written, each kind under its own name; `float` where absent.
-    pub embedding_types: Option<Vec<EmbeddingType>>,
+    #[schema(required = false)]
+    pub embedding_types: Vec<EmbeddingType>,
     /// `NONE` or `END`; `END` where absent.
-    pub truncate: Option<String>,
+    #[schema(required = false)]
+    pub truncate: Truncate,
+}
+
+/// Which end of a long text is cut.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "UPPERCASE")]
+#[schema(as = cohere::Truncate)]
+pub enum Truncate {
+    /// A long text is refused.
+    None,
+    /// Refused itself.
+    Start,
+    /// The end.
+    #[default]
+    End,
 }
 
 /// One entry of `inputs`.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = cohere::InputItem)]
 pub struct InputItem {
     /// Exactly one part, of type `text`.
-    pub content: Vec<ContentPart>,
+    #[schema(value_type = Vec<ContentPart>)]
+    pub(crate) content: Vec<Object<ContentPart>>,
 }
 
 /// One part of an [`InputItem`].
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = cohere::ContentPart)]
 pub struct ContentPart {
     /// Only `text`.
     #[serde(rename = "type")]
@@ -50,6 +71,7 @@ pub struct ContentPart {
 /// How vectors are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = cohere::EmbeddingType)]
 pub enum EmbeddingType {
     /// Arrays of numbers.
     Float,
@@ -81,81 +103,94 @@ const INPUT_TYPES: [(&str, Option<Role>); 4] = [
     ("clustering", None),
 ];
 
-#[derive(Clone, Copy)]
-enum Cut {
-    None,
-    Start,
-    End,
+const TRUNCATES: [(&str, Truncate); 3] =
+    [("NONE", Truncate::None), ("END", Truncate::End), ("START", Truncate::Start)];
+
+impl EmbedBody {
+    fn read(body: &[u8]) -> Result<Self, Problem> {
+        let fields = Fields::split(body)?;
+        let model = fields.required("model")?;
+        let input_type: String = fields.required("input_type")?;
+        if input_type == "image" {
+            return Err(Problem::unsupported(
+                "input_type",
+                "input_type: images are not supported; send `texts`",
+            ));
+        }
+        for (name, instead) in [
+            ("images", "images are not supported; send `texts`"),
+            ("max_tokens", "not supported; leave it out and the model's own window applies"),
+        ] {
+            if fields.optional::<IgnoredAny>(name)?.is_some() {
+                return Err(Problem::unsupported(name, format!("{name}: {instead}")));
+            }
+        }
+        let mut embedding_types = Vec::new();
+        for name in fields.optional::<Vec<String>>("embedding_types")?.unwrap_or_default() {
+            embedding_types.push(choose("embedding_types", &name, &EMBEDDING_TYPES)?);
+        }
+        Ok(Self {
+            model,
+            input_type: choose("input_type", &input_type, &INPUT_TYPES)?,
+            texts: fields.optional("texts")?,
+            inputs: fields
+                .optional::<Vec<Object<InputItem>>>("inputs")?
+                .map(|inputs| inputs.into_iter().map(|Object(input)| input).collect()),
+            output_dimension: fields
+                .optional("output_dimension")?
+                .map(|Whole(dimensions): Positive| dimensions),
+            embedding_types,
+            truncate: fields.optional_choice("truncate", &TRUNCATES)?.unwrap_or_default(),
+        })
+    }
+
+    /// The texts of whichever field holds them.
+    fn texts(texts: Option<Vec<String>>, inputs: Option<Vec<InputItem>>) -> Result<Vec<String>, Problem> {
+        match (texts, inputs) {
+            (Some(texts), None) => Ok(texts),
+            (None, Some(inputs)) => {
+                inputs.into_iter().enumerate().map(|(index, input)| only_text(index, input)).collect()
+            }
+            (Some(_), Some(_)) => Err(Problem::unsupported("inputs", "give `texts` or `inputs`, not both")),
+            (None, None) => Err(Problem {
+                reason: Reason::Missing,
+                ..Problem::new(Fault::Shape, "missing field `texts`: give `texts` or `inputs`")
+            }),
+        }
+    }
 }
 
 pub(super) fn parse(body: &[u8]) -> Result<EmbedCall, Problem> {
-    let fields = Fields::split(body)?;
-    let model: String = fields.required("model")?;
-    let input_type: String = fields.required("input_type")?;
-    if input_type == "image"
-        || fields.optional::<Vec<IgnoredAny>>("images")?.is_some_and(|images| !images.is_empty())
-    {
-        let field = if input_type == "image" { "input_type" } else { "images" };
-        return Err(Problem::unsupported(field, format!("{field}: images are not supported; send `texts`")));
-    }
-    let role = choose("input_type", &input_type, &INPUT_TYPES)?;
-    let texts = read_texts(&fields)?;
-    let dimensions = fields.optional("output_dimension")?.map(|Positive(dimensions)| dimensions);
-    let mut types = Vec::new();
-    for name in fields.optional::<Vec<String>>("embedding_types")?.unwrap_or_default() {
-        types.push(choose("embedding_types", &name, &EMBEDDING_TYPES)?);
-    }
-    if types.is_empty() {
-        types.push(EmbeddingType::Float);
-    }
-    let truncation = match fields
-        .optional_choice("truncate", &[("NONE", Cut::None), ("END", Cut::End), ("START", Cut::Start)])?
-    {
-        Some(Cut::None) => TruncationPolicy::Error,
-        Some(Cut::End) | None => TruncationPolicy::Truncate,
-        Some(Cut::Start) => {
+    let body = EmbedBody::read(body)?;
+    let truncation = match body.truncate {
+        Truncate::None => TruncationPolicy::Error,
+        Truncate::End => TruncationPolicy::Truncate,
+        Truncate::Start => {
             let message = "truncate: only the end of a text can be cut; use `END` or `NONE`";
             return Err(Problem::unsupported("truncate", message));
         }
     };
-    if fields.optional::<IgnoredAny>("max_tokens")?.is_some() {
-        let message = "max_tokens: not supported; leave it out and the model's own window applies";
-        return Err(Problem::unsupported("max_tokens", message));
-    }
+    let texts = EmbedBody::texts(body.texts, body.inputs)?;
+    let types =
+        if body.embedding_types.is_empty() { vec![EmbeddingType::Float] } else { body.embedding_types };
     Ok(EmbedCall {
         shape: Box::new(Embeddings { types, texts: texts.clone() }),
         request: EmbedRequest {
-            model,
-            role,
+            model: body.model,
+            role: body.input_type,
             inputs: texts,
-            dimensions,
+            dimensions: body.output_dimension,
             truncation: Some(truncation),
             latency: Latency::Auto,
         },
     })
 }
 
-fn read_texts(fields: &Fields<'_>) -> Result<Vec<String>, Problem> {
-    let texts: Option<Vec<String>> = fields.optional("texts")?;
-    let inputs: Option<Vec<InputItem>> = fields.optional("inputs")?;
-    match (texts, inputs) {
-        (Some(texts), None) => Ok(texts),
-        (None, Some(inputs)) => {
-            inputs.into_iter().enumerate().map(|(index, input)| only_text(index, input)).collect()
-        }
-        (Some(_), Some(_)) => Err(Problem::unsupported("inputs", "give `texts` or `inputs`, not both")),
-        (None, None) => Err(Problem {
-            reason: Reason::Missing,
-            ..Problem::new(Fault::Shape, "missing field `texts`: give `texts` or `inputs`")
-        }),
-    }
-}
-
 /// Several parts would have to be joined in a way that nobody documents, so one is asked for.
 fn only_text(index: usize, input: InputItem) -> Result<String, Problem> {
     let count = input.content.len();
     let mut parts = input.content.into_iter();
-    match (parts.next(), parts.next()) {
+    match (parts.next().map(|part| part.0), parts.next()) {
         (Some(ContentPart { kind, text: Some(text) }), None) if kind == "text" => Ok(text),
         (Some(part), None) if part.kind == "text" => {
             Err(Problem::unsupported("inputs", format!("inputs[{index}].content[0]: missing field `text`")))
@@ -211,6 +246,7 @@ impl EmbedShape for Embeddings {
 
 /// Answer of a `POST /v2/embed`.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = cohere::EmbedAnswer)]
 pub struct EmbedAnswer<'a> {
     /// Always `embeddings_by_type`.
     pub response_type: &'static str,
@@ -226,6 +262,7 @@ pub struct EmbedAnswer<'a> {
 
 /// The requested types; the others are absent.
 #[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = cohere::EmbeddingsByType)]
 pub struct EmbeddingsByType<'a> {
     /// Numbers.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -12,7 +12,7 @@ mod embed;
 pub mod quantise;
 mod rerank;
 
-pub use embed::{ContentPart, EmbedAnswer, EmbedBody, EmbeddingType, EmbeddingsByType, InputItem};
+pub use embed::{ContentPart, EmbedAnswer, EmbedBody, EmbeddingType, EmbeddingsByType, InputItem, Truncate};
 pub use rerank::{RerankAnswer, RerankBody, RerankResult};
 
 use crate::json::write_error;
@@ -54,6 +54,7 @@ impl Dialect for Cohere {
 
 /// The body of every error.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = cohere::ErrorBody)]
 pub struct ErrorBody<'a> {
     /// What is wrong.
     pub message: &'a str,
@@ -61,6 +62,7 @@ pub struct ErrorBody<'a> {
 
 /// What every answer says about itself.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = cohere::Meta)]
 pub struct Meta {
     /// The version spoken.
     pub api_version: ApiVersion,
@@ -73,6 +75,7 @@ pub struct Meta {
 
 /// The version of the API.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = cohere::ApiVersion)]
 pub struct ApiVersion {
     /// Always `2`.
     pub version: &'static str,
@@ -80,6 +83,7 @@ pub struct ApiVersion {
 
 /// What the call consumed.
 #[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
+#[schema(as = cohere::BilledUnits)]
 pub struct BilledUnits {
     /// Embed: tokens the model read.
     #[serde(skip_serializing_if = "Option::is_none")]

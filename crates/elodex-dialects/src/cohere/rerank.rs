@@ -1,7 +1,7 @@
 //! `/v2/rerank`.
 
 use super::{BilledUnits, Meta, cut_warning};
-use crate::json::{Fields, write};
+use crate::json::{Count, Fields, Object, Whole, write};
 use crate::problem::Problem;
 use crate::vector::finite_scores;
 use crate::{RerankCall, RerankShape};
@@ -15,6 +15,7 @@ const DOCUMENTS_PER_UNIT: usize = 100;
 
 /// Body of a `POST /v2/rerank`.
 #[derive(Debug, ToSchema)]
+#[schema(as = cohere::RerankBody)]
 pub struct RerankBody {
     /// Model name or alias.
     pub model: String,
@@ -37,7 +38,7 @@ impl RerankBody {
             model: fields.required("model")?,
             query: fields.required("query")?,
             documents: fields.required("documents")?,
-            top_n: fields.optional("top_n")?,
+            top_n: fields.optional("top_n")?.map(|Whole(count): Count| count),
         })
     }
 }
@@ -49,7 +50,10 @@ pub(super) fn parse(body: &[u8]) -> Result<RerankCall, Problem> {
         let message = "max_tokens_per_doc: not supported; leave it out and the model's own window applies";
         return Err(Problem::unsupported("max_tokens_per_doc", message));
     }
-    if fields.optional::<RelevantSpans>("relevant_spans")?.is_some_and(|spans| spans.mode != "disabled") {
+    if fields
+        .optional::<Object<RelevantSpans>>("relevant_spans")?
+        .is_some_and(|Object(spans)| spans.mode != "disabled")
+    {
         let message = "relevant_spans: not supported; leave it out or set its mode to `disabled`";
         return Err(Problem::unsupported("relevant_spans", message));
     }
@@ -93,6 +97,7 @@ impl RerankShape for Ranking {
 
 /// Answer of a `POST /v2/rerank`.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = cohere::RerankAnswer)]
 pub struct RerankAnswer<'a> {
     /// The request's id.
     pub id: &'a str,
@@ -104,6 +109,7 @@ pub struct RerankAnswer<'a> {
 
 /// One scored document.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = cohere::RerankResult)]
 pub struct RerankResult {
     /// Position in the request's `documents`.
     pub index: usize,

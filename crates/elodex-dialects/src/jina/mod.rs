@@ -5,11 +5,11 @@
 //!   `max_query_length` and `return_embeddings: true` are refused.
 //! - Optional fields may be `null`. Errors are `{"detail": text}`; a malformed body is 422.
 
-use crate::json::{Fields, Text, write, write_error};
+use crate::json::{Count, Fields, Text, Whole, when_too_long, write, write_error};
 use crate::problem::Problem;
 use crate::vector::finite_scores;
 use crate::{Dialect, Operation, RerankCall, RerankShape, Route};
-use elodex_types::{Latency, RerankRequest, RerankResponse, TruncationPolicy};
+use elodex_types::{Latency, RerankRequest, RerankResponse};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -35,6 +35,7 @@ impl Dialect for Jina {
 
 /// Body of a `POST /v1/rerank`.
 #[derive(Debug, ToSchema)]
+#[schema(as = jina::RerankBody)]
 pub struct RerankBody {
     /// Model name or alias.
     pub model: String,
@@ -54,6 +55,7 @@ pub struct RerankBody {
 /// Schema of a passage.
 #[derive(Debug, ToSchema)]
 #[serde(untagged)]
+#[schema(as = jina::Document)]
 pub enum Document {
     /// The text.
     Text(String),
@@ -70,7 +72,7 @@ impl RerankBody {
             model: fields.required("model")?,
             query: fields.required("query")?,
             documents: Text::<true>::strings(fields.required("documents")?),
-            top_n: fields.optional("top_n")?,
+            top_n: fields.optional("top_n")?.map(|Whole(count): Count| count),
             return_documents: fields.optional("return_documents")?,
             truncation: fields.optional("truncation")?,
         })
@@ -98,9 +100,7 @@ fn parse_rerank(body: &[u8]) -> Result<RerankCall, Problem> {
             query: body.query,
             documents: body.documents,
             top_n: body.top_n,
-            truncation: body
-                .truncation
-                .map(|cut| if cut { TruncationPolicy::Truncate } else { TruncationPolicy::Error }),
+            truncation: body.truncation.map(when_too_long),
             latency: Latency::Auto,
         },
         shape: Box::new(shape),
@@ -134,6 +134,7 @@ impl RerankShape for Ranking {
 
 /// Answer of a `POST /v1/rerank`.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = jina::RerankAnswer)]
 pub struct RerankAnswer<'a> {
     /// The model name of the request.
     pub model: &'a str,
@@ -147,6 +148,7 @@ pub struct RerankAnswer<'a> {
 
 /// One scored document.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = jina::RerankResult)]
 pub struct RerankResult<'a> {
     /// Position in the request's `documents`.
     pub index: usize,
@@ -159,6 +161,7 @@ pub struct RerankResult<'a> {
 
 /// An echoed passage.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = jina::EchoedDocument)]
 pub struct EchoedDocument<'a> {
     /// Its text.
     pub text: &'a str,
@@ -166,6 +169,7 @@ pub struct EchoedDocument<'a> {
 
 /// What the call consumed.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = jina::Usage)]
 pub struct Usage {
     /// Tokens the model read.
     pub total_tokens: u64,
@@ -175,6 +179,7 @@ pub struct Usage {
 
 /// The body of every error.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = jina::ErrorBody)]
 pub struct ErrorBody<'a> {
     /// What is wrong.
     pub detail: &'a str,

@@ -8,11 +8,11 @@
 //!   `late_chunking: true` and `normalized: false` are refused. `user` is ignored.
 //! - Optional fields may be `null`. Errors are `{"error": {message, type, param, code}}`; a malformed body is 400.
 
-use crate::json::{Fields, OneOrMany, Positive, Text, write, write_error};
+use crate::json::{Fields, OneOrMany, Positive, Text, Texts, Whole, when_too_long, write, write_error};
 use crate::problem::{Problem, status};
 use crate::vector::{EncodingFormat, Vector, finite_embeddings};
 use crate::{Dialect, EmbedCall, EmbedShape, Operation, Route};
-use elodex_types::{EmbedRequest, EmbedResponse, Fault, Latency, Role, TruncationPolicy};
+use elodex_types::{EmbedRequest, EmbedResponse, Fault, Latency, Role};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -57,37 +57,29 @@ impl Dialect for OpenAi {
 
 /// Body of a `POST /v1/embeddings`.
 #[derive(Debug, ToSchema)]
+#[schema(as = openai::EmbeddingsBody)]
 pub struct EmbeddingsBody {
     /// Model name or alias.
     pub model: String,
     /// A text or a list of texts; the order is kept.
-    #[schema(value_type = Input)]
+    #[schema(value_type = Texts)]
     pub input: Vec<String>,
     /// Output width; the model's full width where absent.
     #[schema(minimum = 1)]
     pub dimensions: Option<usize>,
     /// How vectors are written; `float` where absent.
     pub encoding_format: Option<EncodingFormat>,
-    /// Jina's name of `encoding_format`, which wins where both are given.
+    /// Jina's name of `encoding_format`; where both are given, `encoding_format` counts.
     pub embedding_type: Option<EncodingFormat>,
     /// Jina's task, such as `retrieval.query` or `retrieval.passage`.
-    pub task: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub task: Option<Role>,
     /// Jina's: `true` cuts a long text's end, `false` refuses it; the deployment's default where absent.
     pub truncate: Option<bool>,
     /// Jina's: only `false` is supported.
     pub late_chunking: Option<bool>,
     /// Jina's: only `true` is supported.
     pub normalized: Option<bool>,
-}
-
-/// Schema of a field that holds one text or several.
-#[derive(Debug, ToSchema)]
-#[serde(untagged)]
-pub enum Input {
-    /// One text.
-    One(String),
-    /// Several texts.
-    Many(Vec<String>),
 }
 
 const TASKS: [(&str, Option<Role>); 10] = [
@@ -103,38 +95,46 @@ const TASKS: [(&str, Option<Role>); 10] = [
     ("separation", None),
 ];
 
+impl EmbeddingsBody {
+    fn read(body: &[u8]) -> Result<Self, Problem> {
+        let fields = Fields::split(body)?;
+        Ok(Self {
+            model: fields.required("model")?,
+            input: Text::<true>::strings(fields.required::<OneOrMany<Text<true>>>("input")?.0),
+            dimensions: fields.optional("dimensions")?.map(|Whole(dimensions): Positive| dimensions),
+            encoding_format: fields.optional_choice("encoding_format", &EncodingFormat::CHOICES)?,
+            embedding_type: fields.optional_choice("embedding_type", &EncodingFormat::CHOICES)?,
+            task: fields.optional_choice("task", &TASKS)?.flatten(),
+            truncate: fields.optional("truncate")?,
+            late_chunking: fields.optional("late_chunking")?,
+            normalized: fields.optional("normalized")?,
+        })
+    }
+}
+
 fn parse_embeddings(body: &[u8]) -> Result<EmbedCall, Problem> {
-    let fields = Fields::split(body)?;
-    let model: String = fields.required("model")?;
-    let inputs: OneOrMany<Text<true>> = fields.required("input")?;
-    let dimensions = fields.optional("dimensions")?.map(|Positive(dimensions)| dimensions);
-    let encoding_format = fields.optional_choice("encoding_format", &EncodingFormat::CHOICES)?;
-    let embedding_type = fields.optional_choice("embedding_type", &EncodingFormat::CHOICES)?;
-    let role = fields.optional_choice("task", &TASKS)?.flatten();
-    let truncate: Option<bool> = fields.optional("truncate")?;
-    if fields.optional("late_chunking")? == Some(true) {
+    let body = EmbeddingsBody::read(body)?;
+    if body.late_chunking == Some(true) {
         return Err(Problem::unsupported(
             "late_chunking",
             "late_chunking: not supported; send one text per chunk",
         ));
     }
-    if fields.optional("normalized")? == Some(false) {
+    if body.normalized == Some(false) {
         let message = "normalized: embeddings come as the model defines them, so `false` is not supported; leave it out";
         return Err(Problem::unsupported("normalized", message));
     }
-    let shape =
-        Embeddings { model: model.clone(), encoding: encoding_format.or(embedding_type).unwrap_or_default() };
+    let encoding = body.encoding_format.or(body.embedding_type).unwrap_or_default();
     Ok(EmbedCall {
+        shape: Box::new(Embeddings { model: body.model.clone(), encoding }),
         request: EmbedRequest {
-            model,
-            role,
-            inputs: Text::strings(inputs.0),
-            dimensions,
-            truncation: truncate
-                .map(|cut| if cut { TruncationPolicy::Truncate } else { TruncationPolicy::Error }),
+            model: body.model,
+            role: body.task,
+            inputs: body.input,
+            dimensions: body.dimensions,
+            truncation: body.truncate.map(when_too_long),
             latency: Latency::Auto,
         },
-        shape: Box::new(shape),
     })
 }
 
@@ -160,6 +160,7 @@ impl EmbedShape for Embeddings {
 
 /// Answer of a `POST /v1/embeddings`.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = openai::EmbeddingsAnswer)]
 pub struct EmbeddingsAnswer<'a> {
     /// Always `list`.
     pub object: &'static str,
@@ -173,6 +174,7 @@ pub struct EmbeddingsAnswer<'a> {
 
 /// One embedded input.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = openai::Embedding)]
 pub struct Embedding<'a> {
     /// Always `embedding`.
     pub object: &'static str,
@@ -184,6 +186,7 @@ pub struct Embedding<'a> {
 
 /// What the call consumed.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = openai::Usage)]
 pub struct Usage {
     /// Tokens the model read.
     pub prompt_tokens: u64,
@@ -193,6 +196,7 @@ pub struct Usage {
 
 /// The body of every error.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = openai::ErrorBody)]
 pub struct ErrorBody<'a> {
     /// The error.
     pub error: ErrorObject<'a>,
@@ -200,6 +204,7 @@ pub struct ErrorBody<'a> {
 
 /// One error.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = openai::ErrorObject)]
 pub struct ErrorObject<'a> {
     /// What is wrong.
     pub message: &'a str,

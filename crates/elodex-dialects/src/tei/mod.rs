@@ -15,15 +15,13 @@ pub use schema::{
     Token, TokenizeBody, TruncationDirection,
 };
 
-use crate::json::{empty, write, write_error};
+use crate::json::{empty, when_too_long, write, write_error};
 use crate::problem::{Problem, Reason, status};
 use crate::vector::{EncodingFormat, finite_embeddings, finite_scores};
 use crate::{
     Dialect, EmbedCall, EmbedShape, Method, Operation, RerankCall, RerankShape, Route, TokenizeCall,
 };
-use elodex_types::{
-    EmbedRequest, EmbedResponse, Fault, Latency, RerankRequest, RerankResponse, Role, TruncationPolicy,
-};
+use elodex_types::{EmbedRequest, EmbedResponse, Fault, Latency, RerankRequest, RerankResponse, Role};
 
 /// The dialect.
 #[derive(Debug, Clone, Copy)]
@@ -83,15 +81,11 @@ fn parse_embed(body: &[u8]) -> Result<EmbedCall, Problem> {
             role: role(body.prompt_name.as_deref())?,
             inputs: body.inputs,
             dimensions: body.dimensions,
-            truncation: body.truncate.map(policy),
+            truncation: body.truncate.map(when_too_long),
             latency: Latency::Auto,
         },
         shape: Box::new(Embeddings),
     })
-}
-
-fn policy(truncate: bool) -> TruncationPolicy {
-    if truncate { TruncationPolicy::Truncate } else { TruncationPolicy::Error }
 }
 
 fn refuse_left(direction: TruncationDirection) -> Result<(), Problem> {
@@ -141,7 +135,7 @@ fn parse_rerank(body: &[u8]) -> Result<RerankCall, Problem> {
             query: body.query,
             documents: body.texts,
             top_n: None,
-            truncation: body.truncate.map(policy),
+            truncation: body.truncate.map(when_too_long),
             latency: Latency::Auto,
         },
         shape: Box::new(shape),

@@ -1,7 +1,6 @@
 //! The wire types, for readers and for OpenAPI.
 
-use crate::json::{Fields, OneOrMany, Positive, Text};
-use crate::openai::Input;
+use crate::json::{Fields, OneOrMany, Positive, Text, Texts, Whole};
 use crate::problem::Problem;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -9,9 +8,10 @@ use utoipa::ToSchema;
 
 /// Body of a `POST /embed`.
 #[derive(Debug, ToSchema)]
+#[schema(as = tei::EmbedBody)]
 pub struct EmbedBody {
     /// A text or a list of at least one.
-    #[schema(value_type = Input)]
+    #[schema(value_type = Texts)]
     pub inputs: Vec<String>,
     /// `true` cuts a long text's end, `false` refuses it; the deployment's default where absent.
     pub truncate: Option<bool>,
@@ -30,6 +30,7 @@ pub struct EmbedBody {
 
 /// Which end of a long text is cut.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ToSchema)]
+#[schema(as = tei::TruncationDirection)]
 pub enum TruncationDirection {
     /// The start.
     Left,
@@ -58,13 +59,14 @@ impl EmbedBody {
             )?,
             prompt_name: fields.optional("prompt_name")?,
             normalize: fields.defaulted("normalize", true)?,
-            dimensions: fields.optional("dimensions")?.map(|Positive(dimensions)| dimensions),
+            dimensions: fields.optional("dimensions")?.map(|Whole(dimensions): Positive| dimensions),
         })
     }
 }
 
 /// Body of a `POST /rerank`.
 #[derive(Debug, ToSchema)]
+#[schema(as = tei::RerankBody)]
 pub struct RerankBody {
     /// The query.
     pub query: String,
@@ -103,6 +105,7 @@ impl RerankBody {
 
 /// One entry of a `/rerank` answer.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = tei::RankedText)]
 pub struct RankedText<'a> {
     /// Position in the request's `texts`.
     pub index: usize,
@@ -115,9 +118,10 @@ pub struct RankedText<'a> {
 
 /// Body of a `POST /tokenize`.
 #[derive(Debug, ToSchema)]
+#[schema(as = tei::TokenizeBody)]
 pub struct TokenizeBody {
     /// A text or a list of at least one.
-    #[schema(value_type = Input)]
+    #[schema(value_type = Texts)]
     pub inputs: Vec<String>,
     /// Whether the tokenizer's template is applied; `true` where absent.
     #[schema(required = false)]
@@ -139,6 +143,7 @@ impl TokenizeBody {
 
 /// One token of a `/tokenize` answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = tei::Token)]
 pub struct Token {
     /// Its id in the vocabulary.
     pub id: u32,
@@ -154,6 +159,7 @@ pub struct Token {
 
 /// The answer of a `GET /info`; the server fills it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = tei::Info)]
 pub struct Info {
     /// The model that answers requests without a model name.
     #[serde(flatten)]
@@ -182,6 +188,7 @@ pub struct Info {
 
 /// The model half of an [`Info`].
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = tei::InfoModel)]
 pub struct InfoModel {
     /// Canonical id.
     pub model_id: String,
@@ -198,6 +205,7 @@ pub struct InfoModel {
 /// What a model computes.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = tei::ModelType)]
 pub enum ModelType {
     /// Embeddings.
     Embedding(Pooling),
@@ -207,6 +215,7 @@ pub enum ModelType {
 
 /// How an embedder turns token states into one vector.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = tei::Pooling)]
 pub struct Pooling {
     /// Such as `mean`, `cls` or `last_token`.
     pub pooling: String,
@@ -214,6 +223,7 @@ pub struct Pooling {
 
 /// The labels of a reranker's head.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[schema(as = tei::Labels)]
 pub struct Labels {
     /// Label by position.
     pub id2label: BTreeMap<String, String>,
@@ -223,6 +233,7 @@ pub struct Labels {
 
 /// The body of every error.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = tei::ErrorBody)]
 pub struct ErrorBody<'a> {
     /// What is wrong.
     pub error: &'a str,
@@ -232,6 +243,7 @@ pub struct ErrorBody<'a> {
 
 /// Kinds of problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = tei::ErrorType)]
 pub enum ErrorType {
     /// The service cannot take work now.
     Unhealthy,

@@ -4,7 +4,7 @@
 //! - There is no truncation field: the deployment's default applies.
 //! - Errors are `{"detail": text}`; errors about the body's shape are 422 with a list of `{loc, msg, type}`.
 
-use crate::json::{Fields, OneOrMany, Positive, write, write_error};
+use crate::json::{Count, Fields, OneOrMany, Positive, Texts, Whole, write, write_error};
 use crate::problem::{Problem, Reason, Segment};
 use crate::vector::{EncodingFormat, Vector, finite_embeddings, finite_scores};
 use crate::{Dialect, EmbedCall, EmbedShape, Operation, RerankCall, RerankShape, Route};
@@ -56,6 +56,7 @@ impl Dialect for ZeroEntropy {
 
 /// Body of a `POST /models/embed`.
 #[derive(Debug, ToSchema)]
+#[schema(as = zeroentropy::EmbedBody)]
 pub struct EmbedBody {
     /// Model name or alias.
     pub model: String,
@@ -63,7 +64,7 @@ pub struct EmbedBody {
     #[schema(value_type = InputType)]
     pub input_type: Role,
     /// A text or a list of texts; the order is kept.
-    #[schema(value_type = Input)]
+    #[schema(value_type = Texts)]
     pub input: Vec<String>,
     /// Output width; the model's full width where absent.
     #[schema(minimum = 1)]
@@ -79,6 +80,7 @@ pub struct EmbedBody {
 /// Schema of `input_type`.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "lowercase")]
+#[schema(as = zeroentropy::InputType)]
 pub enum InputType {
     /// What a user asks.
     Query,
@@ -89,21 +91,12 @@ pub enum InputType {
 /// Schema of `latency` and `actual_latency_mode`.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "lowercase")]
+#[schema(as = zeroentropy::LatencyMode)]
 pub enum LatencyMode {
     /// Interactive lane.
     Fast,
     /// Bulk lane.
     Slow,
-}
-
-/// Schema of `input`.
-#[derive(Debug, ToSchema)]
-#[serde(untagged)]
-pub enum Input {
-    /// One text.
-    One(String),
-    /// Several texts.
-    Many(Vec<String>),
 }
 
 const LATENCIES: [(&str, Latency); 2] = [("fast", Latency::Fast), ("slow", Latency::Slow)];
@@ -116,7 +109,7 @@ impl EmbedBody {
             input_type: fields
                 .required_choice("input_type", &[("query", Role::Query), ("document", Role::Document)])?,
             input: fields.required::<OneOrMany<String>>("input")?.0,
-            dimensions: fields.optional("dimensions")?.map(|Positive(dimensions)| dimensions),
+            dimensions: fields.optional("dimensions")?.map(|Whole(dimensions): Positive| dimensions),
             encoding_format: fields.defaulted_choice(
                 "encoding_format",
                 &EncodingFormat::CHOICES,
@@ -160,6 +153,7 @@ impl EmbedShape for Embeddings {
 
 /// Answer of a `POST /models/embed`.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = zeroentropy::EmbedAnswer)]
 pub struct EmbedAnswer<'a> {
     /// One entry per input, in input order.
     pub results: Vec<EmbedResult<'a>>,
@@ -169,6 +163,7 @@ pub struct EmbedAnswer<'a> {
 
 /// One embedded input.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = zeroentropy::EmbedResult)]
 pub struct EmbedResult<'a> {
     /// Its vector.
     pub embedding: Vector<'a>,
@@ -176,6 +171,7 @@ pub struct EmbedResult<'a> {
 
 /// What the call consumed.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = zeroentropy::UsageCounts)]
 pub struct UsageCounts {
     /// `Σ(150 + len_utf8(input))`.
     pub total_bytes: u64,
@@ -191,6 +187,7 @@ impl From<Usage> for UsageCounts {
 
 /// Body of a `POST /models/rerank`.
 #[derive(Debug, ToSchema)]
+#[schema(as = zeroentropy::RerankBody)]
 pub struct RerankBody {
     /// Model name or alias.
     pub model: String,
@@ -212,7 +209,7 @@ impl RerankBody {
             model: fields.required("model")?,
             query: fields.required("query")?,
             documents: fields.required("documents")?,
-            top_n: fields.optional("top_n")?,
+            top_n: fields.optional("top_n")?.map(|Whole(count): Count| count),
             latency: fields.optional_choice("latency", &LATENCIES)?.unwrap_or_default(),
         })
     }
@@ -256,6 +253,7 @@ impl RerankShape for Ranking {
 
 /// Answer of a `POST /models/rerank`.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = zeroentropy::RerankAnswer)]
 pub struct RerankAnswer {
     /// Best first.
     pub results: Vec<RerankResult>,
@@ -274,6 +272,7 @@ pub struct RerankAnswer {
 
 /// One scored document.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = zeroentropy::RerankResult)]
 pub struct RerankResult {
     /// Position in the request's `documents`.
     pub index: usize,
@@ -283,6 +282,7 @@ pub struct RerankResult {
 
 /// Every error but 422.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = zeroentropy::ErrorBody)]
 pub struct ErrorBody<'a> {
     /// What is wrong.
     pub detail: &'a str,
@@ -290,6 +290,7 @@ pub struct ErrorBody<'a> {
 
 /// A 422.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = zeroentropy::ValidationErrorBody)]
 pub struct ValidationErrorBody<'a> {
     /// One entry per problem.
     pub detail: Vec<ValidationError<'a>>,
@@ -297,6 +298,7 @@ pub struct ValidationErrorBody<'a> {
 
 /// One problem with the body's shape.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = zeroentropy::ValidationError)]
 pub struct ValidationError<'a> {
     /// Where: `"body"`, then field names and list positions.
     pub loc: Vec<Loc<'a>>,
@@ -310,6 +312,7 @@ pub struct ValidationError<'a> {
 /// One step of a [`ValidationError::loc`].
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = zeroentropy::Loc)]
 pub enum Loc<'a> {
     /// A field.
     Name(&'a str),
