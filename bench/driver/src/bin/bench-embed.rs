@@ -6,19 +6,13 @@
 use elodex_engine::{EmbedService, EngineLimits, Runtime};
 use elodex_kernels::Kernels;
 use elodex_models::{Embedder, files::ModelFiles};
-use elodex_types::{CallContext, EmbedRequest, EmbedResponse, Latency, Role, TruncationPolicy};
+use elodex_types::{CallContext, EmbedRequest, EmbedResponse, Latency, Role};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// Large enough that no limit is what a benchmark measures.
-const NO_LIMIT: u64 = 1 << 40;
-
-/// Tokens in a packed batch, as the server's default has it: 32 texts of 128 tokens.
-const BATCH_TOKENS: usize = 4096;
 
 #[derive(Deserialize)]
 struct Call {
@@ -62,15 +56,8 @@ fn start(model: &Path, threads: usize) -> Result<EmbedService, Box<dyn Error>> {
     let kernels = Kernels::detect();
     let embedder = Embedder::load(&ModelFiles::open(model)?, kernels)?;
     let runtime = Arc::new(Runtime::new(threads, kernels)?);
-    let limits = EngineLimits {
-        batch_tokens: BATCH_TOKENS,
-        queue_bytes: NO_LIMIT,
-        key_queue_bytes: NO_LIMIT,
-        request_bytes: NO_LIMIT,
-        memory_bytes: NO_LIMIT,
-        cache_bytes: 0,
-        truncation: TruncationPolicy::Truncate,
-    };
+    // As the server has it, but nothing is answered from memory.
+    let limits = EngineLimits { cache_bytes: 0, ..EngineLimits::default() };
     Ok(EmbedService::start(embedder, runtime, limits)?)
 }
 
