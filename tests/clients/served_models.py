@@ -1,0 +1,37 @@
+"""What the servers under test serve, as command lines of `elodex serve`."""
+
+from live_server import embedder, golden
+
+# The key that ZeroEntropy's own suite sends.
+KEY = "My API Key"
+
+# Names that clients of hosted services have in their code.
+EMBEDDER_ALIASES = ["zembed-1", "model", "text-embedding-3-small", "embed-v4.0", "jina-embeddings-v3"]
+RERANKER_ALIASES = ["zerank-2", "reranker", "rerank-v3.5", "jina-reranker-v2-base-multilingual"]
+
+RERANKER = "bert_cross_encoder"
+ASYMMETRIC = "bert_minilm"
+
+
+def arguments():
+    """The real MiniLM, a tiny cross-encoder and a tiny embedder with prompts, both with random weights."""
+    models = [f"minilm={embedder()}", f"tiny-reranker={golden(RERANKER)}", f"tiny-asymmetric={golden(ASYMMETRIC)}"]
+    aliases = [f"{alias}=minilm" for alias in EMBEDDER_ALIASES]
+    aliases += [f"{alias}=tiny-reranker" for alias in RERANKER_ALIASES]
+    return [
+        *repeated("--model", models), *repeated("--alias", aliases), "--default-embedder", "minilm", "--api-key", KEY
+    ]
+
+
+def reranker_arguments():
+    """Only the tiny cross-encoder, under the name that ZeroEntropy's own suite gives every model."""
+    return ["--model", f"model={golden(RERANKER)}", "--api-key", KEY]
+
+
+def bench_arguments(model, key):
+    """The real MiniLM, with nothing answered from memory."""
+    return ["--model", f"minilm={model}", "--api-key", key, "--cache-bytes", "0"]
+
+
+def repeated(flag, values):
+    return [part for value in values for part in (flag, value)]
