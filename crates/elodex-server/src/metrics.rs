@@ -1,0 +1,156 @@
+//! Prometheus metrics.
+//!
+//! Each server has a recorder of its own instead of the process's global one, so that several servers can live in one
+//! process. No label comes from a client: paths, models and keys are those of the configuration.
+
+use crate::registry::{ModelRegistry, ServedModel};
+use elodex_types::{Lane, Timing, Usage};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use std::fmt;
+use std::time::Duration;
+
+const REQUESTS: &str = "elodex_http_requests_total";
+const LATENCY: &str = "elodex_http_request_duration_seconds";
+const INFERENCE: &str = "elodex_inference_duration_seconds";
+const CALLS: &str = "elodex_calls_total";
+const CALL_BYTES: &str = "elodex_call_bytes_total";
+const CALL_TOKENS: &str = "elodex_call_tokens_total";
+const TRUNCATED: &str = "elodex_truncated_inputs_total";
+
+/// Bounds in seconds from a cached embedding to a long rerank.
+const SECONDS: [f64; 16] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// One server's metrics.
+pub(crate) struct Metrics {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Metrics")
+    }
+}
+
+/// What one model call did.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CallRecord<'a> {
+    pub(crate) model: &'a str,
+    pub(crate) lane: Lane,
+    pub(crate) usage: Usage,
+    pub(crate) timing: Timing,
+    pub(crate) truncated: usize,
+}
+
+pub(crate) fn lane_name(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Fast => "fast",
+        Lane::Slow => "slow",
+    }
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let suffix = Matcher::Suffix("_duration_seconds".to_owned());
+        let recorder = match PrometheusBuilder::new().set_buckets_for_metric(suffix, &SECONDS) {
+            Ok(builder) => builder.build_recorder(),
+            // Only an empty list of bounds is refused.
+            Err(_) => PrometheusBuilder::new().build_recorder(),
+        };
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, describe);
+        Self { recorder, handle }
+    }
+
+    /// Counts a finished request. `path` is a mounted path, or a constant where none matched.
+    pub(crate) fn request(&self, dialect: &'static str, path: &'static str, status: u16, took: Duration) {
+        metrics::with_local_recorder(&self.recorder, || {
+            counter!(REQUESTS, "dialect" => dialect, "path" => path, "status" => status.to_string())
+                .increment(1);
+            histogram!(LATENCY, "dialect" => dialect, "path" => path).record(took);
+        });
+    }
+
+    /// Counts a model call that was answered.
+    pub(crate) fn call(&self, call: CallRecord<'_>) {
+        let model = || call.model.to_owned();
+        metrics::with_local_recorder(&self.recorder, || {
+            counter!(CALLS, "model" => model(), "lane" => lane_name(call.lane)).increment(1);
+            counter!(CALL_BYTES, "model" => model()).increment(call.usage.bytes);
+            counter!(CALL_TOKENS, "model" => model()).increment(call.usage.tokens);
+            counter!(TRUNCATED, "model" => model()).increment(call.truncated as u64);
+            histogram!(INFERENCE, "model" => model()).record(call.timing.inference);
+        });
+    }
+
+    /// The text of `/metrics`.
+    pub(crate) fn render(&self, models: Option<&ModelRegistry>, ready: bool) -> String {
+        metrics::with_local_recorder(&self.recorder, || {
+            gauge!("elodex_ready").set(f64::from(u8::from(ready)));
+            gauge!("elodex_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+            for model in models.into_iter().flat_map(ModelRegistry::models) {
+                scrape(model);
+            }
+        });
+        self.handle.render()
+    }
+
+    /// Folds recorded durations into their histograms; without it they would wait in memory for the next scrape.
+    pub(crate) fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+}
+
+fn scrape(model: &ServedModel) {
+    let stats = model.service.stats();
+    let name = || model.name.clone();
+    counter!("elodex_cache_hits_total", "model" => name()).absolute(stats.cache_hits);
+    counter!("elodex_cache_misses_total", "model" => name()).absolute(stats.cache_misses);
+    counter!("elodex_batches_total", "model" => name()).absolute(stats.batches);
+    counter!("elodex_batch_tokens_total", "model" => name()).absolute(stats.tokens);
+    counter!("elodex_cancelled_inputs_total", "model" => name()).absolute(stats.cancelled);
+    counter!("elodex_expired_inputs_total", "model" => name()).absolute(stats.expired);
+    counter!("elodex_refused_requests_total", "model" => name()).absolute(stats.refused);
+    gauge!("elodex_queued_bytes", "model" => name()).set(stats.queued_bytes as f64);
+    gauge!("elodex_in_flight_requests", "model" => name()).set(stats.in_flight as f64);
+}
+
+fn describe() {
+    describe_counter!(REQUESTS, "HTTP requests by dialect, path and status.");
+    describe_histogram!(LATENCY, Unit::Seconds, "Time from a request's head to its answer.");
+    describe_histogram!(INFERENCE, Unit::Seconds, "Time a call's batches ran.");
+    describe_counter!(CALLS, "Model calls answered, by lane.");
+    describe_counter!(CALL_BYTES, "Billed bytes of answered calls.");
+    describe_counter!(CALL_TOKENS, "Tokens of answered calls.");
+    describe_counter!(TRUNCATED, "Inputs that were cut to the model's window.");
+    describe_counter!("elodex_cache_hits_total", "Inputs answered from the cache.");
+    describe_counter!("elodex_cache_misses_total", "Inputs that had to be computed.");
+    describe_counter!("elodex_batches_total", "Batches run.");
+    describe_counter!("elodex_batch_tokens_total", "Tokens run in batches.");
+    describe_counter!("elodex_cancelled_inputs_total", "Inputs dropped because their caller had gone.");
+    describe_counter!("elodex_expired_inputs_total", "Inputs dropped because their deadline had passed.");
+    describe_counter!("elodex_refused_requests_total", "Requests refused at admission.");
+    describe_gauge!("elodex_queued_bytes", Unit::Bytes, "Bytes of text waiting.");
+    describe_gauge!("elodex_in_flight_requests", "Requests waiting or running.");
+    describe_gauge!("elodex_ready", "Whether calls are answered.");
+    describe_gauge!("elodex_build_info", "The version that runs.");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_do_not_share_their_counters() {
+        let (one, two) = (Metrics::new(), Metrics::new());
+        one.request("tei", "/embed", 200, Duration::from_millis(3));
+        let text = one.render(None, true);
+        let line = r#"elodex_http_requests_total{dialect="tei",path="/embed",status="200"} 1"#;
+        assert!(text.contains(line), "{text}");
+        assert!(text.contains(r#"path="/embed",le="0.005"} 1"#), "{text}");
+        assert!(text.contains("elodex_ready 1"), "{text}");
+        assert!(!two.render(None, false).contains("/embed"));
+    }
+}

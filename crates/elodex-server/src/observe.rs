@@ -1,0 +1,133 @@
+//! Around every request: its id, its span, its log line, its metrics, and an answer where a handler panics.
+
+use crate::app::App;
+use crate::keys::hex;
+use crate::reply;
+use crate::routes::{Mount, mount_of};
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::middleware::Next;
+use axum::response::Response;
+use elodex_dialects::Problem;
+use elodex_types::Fault;
+use futures_util::FutureExt as _;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+use tracing::Instrument as _;
+
+const REQUEST_ID: &str = "x-request-id";
+
+/// What handlers find out about a request and its log line tells. Never texts, never keys.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Facts {
+    inner: Arc<FactsInner>,
+}
+
+#[derive(Debug, Default)]
+struct FactsInner {
+    request_id: String,
+    key: OnceLock<Arc<str>>,
+    model: OnceLock<String>,
+}
+
+impl Facts {
+    fn of(headers: &HeaderMap) -> Self {
+        let inner = FactsInner { request_id: request_id(headers), ..FactsInner::default() };
+        Self { inner: Arc::new(inner) }
+    }
+
+    pub(crate) fn request_id(&self) -> &str {
+        &self.inner.request_id
+    }
+
+    pub(crate) fn set_key(&self, id: &Arc<str>) {
+        let _ = self.inner.key.set(Arc::clone(id));
+    }
+
+    pub(crate) fn set_model(&self, name: &str) {
+        let _ = self.inner.model.set(name.to_owned());
+    }
+}
+
+/// The client's id where it is short and printable, else a random one.
+fn request_id(headers: &HeaderMap) -> String {
+    let acceptable =
+        |id: &&str| !id.is_empty() && id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic());
+    if let Some(id) = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(acceptable) {
+        return id.to_owned();
+    }
+    let mut bytes = [0; 16];
+    // An id only helps to find a log line: without randomness a constant one does no harm.
+    let _ = getrandom::fill(&mut bytes);
+    hex(&bytes)
+}
+
+pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let facts = Facts::of(request.headers());
+    let Mount { dialect, path } = mount_of(request.uri().path());
+    let method = request.method().clone();
+    let span = tracing::info_span!(
+        "request",
+        otel.name = path,
+        otel.kind = "server",
+        http.request.method = %method,
+        http.route = path,
+        http.response.status_code = tracing::field::Empty,
+        request_id = facts.request_id(),
+    );
+    #[cfg(feature = "otlp")]
+    crate::telemetry::continue_trace(&span, request.headers());
+    request.extensions_mut().insert(facts.clone());
+
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone());
+    let mut response = answer.await.unwrap_or_else(|_| {
+        // The panic hook has logged where; this line says for which request.
+        span.in_scope(|| tracing::error!("a handler panicked"));
+        reply::problem(
+            dialect,
+            &Problem::new(Fault::Bug, "an internal error occurred; the log has the details"),
+        )
+    });
+
+    reply::set(&mut response, REQUEST_ID, facts.request_id());
+    let status = response.status().as_u16();
+    let took = started.elapsed();
+    app.metrics().request(dialect.name(), path, status, took);
+    span.record("http.response.status_code", status);
+    let _entered = span.enter();
+    tracing::info!(
+        target: "elodex::access",
+        method = %method,
+        path,
+        status,
+        milliseconds = took.as_secs_f64() * 1000.0,
+        key = facts.inner.key.get().map(AsRef::as_ref).unwrap_or("-"),
+        model = facts.inner.model.get().map(String::as_str).unwrap_or("-"),
+        "answered"
+    );
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn ids_are_taken_over_or_made() {
+        let id = |value: &'static str| {
+            request_id(&HeaderMap::from_iter([(
+                REQUEST_ID.parse().unwrap(),
+                HeaderValue::from_static(value),
+            )]))
+        };
+        assert_eq!(id("abc-1"), "abc-1");
+        for odd in ["", "a b", &*"x".repeat(129).leak()] {
+            let made = id(odd);
+            assert!(made.len() == 32 && made != odd, "{made}");
+        }
+        assert_ne!(request_id(&HeaderMap::new()), request_id(&HeaderMap::new()));
+    }
+}
