@@ -1,0 +1,30 @@
+//! Inputs and comparisons that several test files share.
+
+use elodex_kernels::{Isa, Kernels};
+
+/// Kernels of every instruction set of this machine.
+pub(crate) fn every_isa() -> impl Iterator<Item = Kernels> {
+    Isa::available().into_iter().filter_map(Kernels::with_isa)
+}
+
+/// Reproducible values, uniform in −1..1.
+pub(crate) fn noise(length: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1);
+    let step = |_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    (0..length).map(step).collect()
+}
+
+/// # Panics
+/// If a value is farther than `tolerance` from what is expected, or NaN.
+pub(crate) fn assert_close(actual: &[f32], expected: &[f64], tolerance: f64, what: &str) {
+    assert_eq!(actual.len(), expected.len(), "{what}");
+    for (index, (&actual, &expected)) in actual.iter().zip(expected).enumerate() {
+        let error = (f64::from(actual) - expected).abs();
+        assert!(error <= tolerance, "{what}[{index}] is {actual}, not {expected}: off by {error:e}");
+    }
+}
