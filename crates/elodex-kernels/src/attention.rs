@@ -132,7 +132,10 @@ impl Kernels {
         for_each_task(threads, pieces.len() * attention.heads, |task| {
             let (first_token, length, queries) = pieces[task / attention.heads].clone();
             let head = task % attention.heads;
-            self.dispatch(HeadTask { attention, out, head, first_token, length, queries });
+            let head_task = HeadTask { attention, out, head, first_token, length, queries };
+            with_scratch(head_task.scratch_length(self.panel_width()), |scratch| {
+                self.dispatch(TiledHeadTask { head_task, scratch });
+            });
         });
     }
 }
@@ -159,32 +162,39 @@ struct TileScratch<'a> {
     bias: &'a mut [f32],
 }
 
-impl Operation for HeadTask<'_> {
+struct TiledHeadTask<'a> {
+    head_task: HeadTask<'a>,
+    scratch: &'a mut [f32],
+}
+
+impl Operation for TiledHeadTask<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let head_tile = self.attention.head_dim * columns::<S>();
-        let score_tile = KEY_BLOCK * columns::<S>();
-        let bias_length = match self.attention.relative_bias {
-            Some(_) => 2 * self.length + columns::<S>(),
-            None => 0,
-        };
-        with_scratch(2 * head_tile + score_tile + bias_length, |scratch| {
-            let (queries, scratch) = scratch.split_at_mut(head_tile);
-            let (scores, scratch) = scratch.split_at_mut(score_tile);
-            let (output, bias) = scratch.split_at_mut(head_tile);
-            self.spread_bias(bias);
-            let mut scratch = TileScratch { queries, scores, output, bias };
-            for first in self.queries.clone().step_by(columns::<S>()) {
-                let last = self.queries.end.min(first + columns::<S>());
-                self.tile(simd, first..last, &mut scratch);
-            }
-        });
+        let head_tile = self.head_task.attention.head_dim * columns::<S>();
+        let (queries, scratch) = self.scratch.split_at_mut(head_tile);
+        let (output, scratch) = scratch.split_at_mut(head_tile);
+        let (scores, bias) = scratch.split_at_mut(KEY_BLOCK * columns::<S>());
+        self.head_task.spread_bias(bias);
+        let mut scratch = TileScratch { queries, scores, output, bias };
+        for first in self.head_task.queries.clone().step_by(columns::<S>()) {
+            let last = self.head_task.queries.end.min(first + columns::<S>());
+            self.head_task.tile(simd, first..last, &mut scratch);
+        }
     }
 }
 
 impl HeadTask<'_> {
+    /// Length of [`TileScratch`] for tiles of `columns` queries.
+    fn scratch_length(&self, columns: usize) -> usize {
+        let bias = match self.attention.relative_bias {
+            Some(_) => 2 * self.length + columns,
+            None => 0,
+        };
+        (2 * self.attention.head_dim + KEY_BLOCK) * columns + bias
+    }
+
     /// Row of `qkv` of a token of this sequence, from the given head's first value on.
     #[inline(always)]
     fn head_values(&self, token: usize, head: usize) -> &[f32] {

@@ -13,7 +13,8 @@ use crate::simd::scalar::Scalar;
 /// Work written once for every instruction set.
 ///
 /// `run` is `#[inline(always)]` in every implementation, so that it is compiled with the features of the function
-/// that dispatches it. It runs on one thread: a closure handed to another thread would lose those features.
+/// that dispatches it. Closures passed on inside it to code that may not be inlined (other threads, scratch) would
+/// lose those features.
 pub(crate) trait Operation {
     type Output;
 

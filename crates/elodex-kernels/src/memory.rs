@@ -43,7 +43,7 @@ thread_local! {
 }
 
 /// Lends `length` values of this thread's scratch, of any content, to `work`, which must not ask for scratch itself
-/// nor hand work to other threads.
+/// nor hand work to other threads. Dispatch inside `work`, not around this call: a closure would lose the features.
 pub(crate) fn with_scratch<T>(length: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
     SCRATCH.with_borrow_mut(|buffer| {
         buffer.grow(length);

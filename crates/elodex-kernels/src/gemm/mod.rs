@@ -72,15 +72,21 @@ impl Kernels {
         let out = SharedOutput::new(out);
         for_each_task(threads, row_blocks * column_blocks, |task| {
             let block_tiles = part(tiles, row_blocks, task / column_blocks);
-            self.dispatch(Block {
-                a,
-                weight,
-                epilogue,
-                out,
-                // Tiles of nearly equal height: a short last one would waste the loads of its columns.
-                tile_starts: |tile| part(m, tiles, tile).start,
-                tiles: block_tiles,
-                panels: part(weight.panels(), column_blocks, task % column_blocks),
+            // Tiles of nearly equal height: a short last one would waste the loads of its columns.
+            let tile_starts = |tile| part(m, tiles, tile).start;
+            let rows = tile_starts(block_tiles.start)..tile_starts(block_tiles.end);
+            with_scratch(rows.len() * ROW_STRIDE, |scratch| {
+                self.dispatch(Block {
+                    a,
+                    weight,
+                    epilogue,
+                    out,
+                    rows,
+                    tile_starts,
+                    tiles: block_tiles,
+                    panels: part(weight.panels(), column_blocks, task % column_blocks),
+                    scratch,
+                });
             });
         });
     }
@@ -119,9 +125,12 @@ struct Block<'a, F> {
     weight: &'a PackedMatrix,
     epilogue: Epilogue<'a>,
     out: SharedOutput<'a>,
+    rows: Range<usize>,
     tile_starts: F,
     tiles: Range<usize>,
     panels: Range<usize>,
+    /// `[rows][ROW_STRIDE]`
+    scratch: &'a mut [f32],
 }
 
 impl<F: Fn(usize) -> usize> Operation for Block<'_, F> {
@@ -129,22 +138,14 @@ impl<F: Fn(usize) -> usize> Operation for Block<'_, F> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let first_row = (self.tile_starts)(self.tiles.start);
-        let rows = (self.tile_starts)(self.tiles.end) - first_row;
-        with_scratch(rows * ROW_STRIDE, |scratch| self.multiply(simd, first_row, rows, scratch));
-    }
-}
-
-impl<F: Fn(usize) -> usize> Block<'_, F> {
-    #[inline(always)]
-    fn multiply<S: Simd>(&self, simd: S, first_row: usize, rows: usize, scratch: &mut [f32]) {
+        let first_row = self.rows.start;
         let k = self.weight.k();
         let n = self.weight.n();
         let depth_blocks = k.div_ceil(DEPTH_BLOCK).max(1);
         let mut tile = Tile([0.0; MAX_TILE]);
         for depth_block in 0..depth_blocks {
             let depth = part(k, depth_blocks, depth_block);
-            for (row, copy) in scratch.chunks_exact_mut(ROW_STRIDE).enumerate().take(rows) {
+            for (row, copy) in self.scratch.chunks_exact_mut(ROW_STRIDE).enumerate() {
                 let from = (first_row + row) * k;
                 copy[..depth.len()].copy_from_slice(&self.a[from + depth.start..from + depth.end]);
             }
@@ -154,7 +155,7 @@ impl<F: Fn(usize) -> usize> Block<'_, F> {
                 for tile_index in self.tiles.clone() {
                     let row = (self.tile_starts)(tile_index);
                     let tile_rows = (self.tile_starts)(tile_index + 1) - row;
-                    let left = &scratch[(row - first_row) * ROW_STRIDE..];
+                    let left = &self.scratch[(row - first_row) * ROW_STRIDE..];
                     let place =
                         TilePlace { out: self.out, n, row, rows: tile_rows, column: panel * columns::<S>() };
                     if depth_block > 0 {
