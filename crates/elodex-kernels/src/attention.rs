@@ -16,6 +16,7 @@ use crate::math;
 use crate::memory::with_scratch;
 use crate::parallel::{Parallelism, SharedOutput, for_each_task};
 use crate::simd::{LANE_INDEX, Simd};
+use crate::vector::scale;
 
 /// Keys at a time: their scores against a tile of queries stay in the first-level cache.
 const KEY_BLOCK: usize = 128;
@@ -223,7 +224,7 @@ impl HeadTask<'_> {
         let kv_head = self.head / (heads / kv_heads);
         let (key_head, value_head) = (heads + kv_head, heads + kv_heads + kv_head);
         let keys = attention.visible_keys(&queries, self.length);
-        self.transpose_queries::<S>(&queries, scratch.queries);
+        self.transpose_queries(simd, &queries, scratch.queries);
         let mut softmax = RunningSoftmax::new(simd);
         for first_key in keys.clone().step_by(KEY_BLOCK) {
             let block = first_key..keys.end.min(first_key + KEY_BLOCK);
@@ -259,30 +260,40 @@ impl HeadTask<'_> {
             unsafe { accumulate_tall(simd, head_dim, value_columns, scratch.output, !is_first) };
         }
         softmax.divide(simd, scratch.output);
-        self.store_transposed::<S>(&queries, scratch.output);
+        self.store_transposed(simd, &queries, scratch.output);
     }
 
+    /// `transposed[value][query]` = scale · query; zero beyond the last query.
     #[inline(always)]
-    fn transpose_queries<S: Simd>(&self, queries: &Range<usize>, transposed: &mut [f32]) {
-        transposed.fill(0.0);
-        for (lane, query) in queries.clone().enumerate() {
-            let values = &self.head_values(query, self.head)[..self.attention.head_dim];
-            for (row, value) in transposed.chunks_exact_mut(columns::<S>()).zip(values) {
-                row[lane] = value * self.attention.scale;
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn store_transposed<S: Simd>(&self, queries: &Range<usize>, transposed: &[f32]) {
+    fn transpose_queries<S: Simd>(&self, simd: S, queries: &Range<usize>, transposed: &mut [f32]) {
         let head_dim = self.attention.head_dim;
-        for (lane, query) in queries.clone().enumerate() {
-            let from = ((self.first_token + query) * self.attention.heads + self.head) * head_dim;
-            // SAFETY: each task owns its queries' values of its head, and the part is dropped before the next.
-            let out = unsafe { self.out.part(from, head_dim) };
-            for (value, row) in out.iter_mut().zip(transposed.chunks_exact(columns::<S>())) {
-                *value = row[lane];
-            }
+        if queries.len() < columns::<S>() {
+            transposed.fill(0.0);
+        }
+        let source = self.head_values(queries.start, self.head);
+        let source_row = self.attention.row_width();
+        assert!(source.len() >= (queries.len() - 1) * source_row + head_dim);
+        assert!(transposed.len() >= head_dim * columns::<S>());
+        // SAFETY: both reach as far as just checked, and one is borrowed mutably.
+        unsafe {
+            let target = transposed.as_mut_ptr();
+            transpose(simd, source.as_ptr(), source_row, [queries.len(), head_dim], target, columns::<S>());
+        }
+        scale(simd, transposed, self.attention.scale);
+    }
+
+    #[inline(always)]
+    fn store_transposed<S: Simd>(&self, simd: S, queries: &Range<usize>, transposed: &[f32]) {
+        let head_dim = self.attention.head_dim;
+        let target_row = self.attention.heads * head_dim;
+        let from = (self.first_token + queries.start) * target_row + self.head * head_dim;
+        assert!(transposed.len() >= head_dim * columns::<S>());
+        // SAFETY: each task owns its queries' values of its head; `transposed` reaches as far as just checked, and
+        // the output as far as `pointer` checks.
+        unsafe {
+            let target = self.out.pointer(from, (queries.len() - 1) * target_row + head_dim);
+            let shape = [head_dim, queries.len()];
+            transpose(simd, transposed.as_ptr(), columns::<S>(), shape, target, target_row);
         }
     }
 
@@ -318,6 +329,43 @@ impl HeadTask<'_> {
                 let behind = simd.sub(simd.splat(0.0), distance);
                 let value = simd.select_less(ahead, distance, unseen, simd.load(score));
                 simd.store(simd.select_less(window, behind, unseen, value), score);
+            }
+        }
+    }
+}
+
+/// Writes the transpose of `source[rows][columns]` to `target`, rows lying the given distances apart.
+///
+/// # Safety
+/// `source` is valid for reading and `target` for writing that much, they do not overlap, and no other thread writes
+/// those values of `target`.
+#[inline(always)]
+unsafe fn transpose<S: Simd>(
+    simd: S,
+    source: *const f32,
+    source_row: usize,
+    [rows, columns]: [usize; 2],
+    target: *mut f32,
+    target_row: usize,
+) {
+    for row in (0..rows).step_by(S::LANES) {
+        for column in (0..columns).step_by(S::LANES) {
+            // SAFETY: within what the caller promises.
+            let (source, target) =
+                unsafe { (source.add(row * source_row + column), target.add(column * target_row + row)) };
+            let (rows, columns) = (rows - row, columns - column);
+            if rows >= S::LANES && columns >= S::LANES {
+                // SAFETY: a full block lies within what the caller promises.
+                unsafe { simd.transpose(source, source_row, target, target_row) };
+                continue;
+            }
+            for row in 0..rows.min(S::LANES) {
+                for column in 0..columns.min(S::LANES) {
+                    // SAFETY: within what the caller promises.
+                    unsafe {
+                        *target.add(column * target_row + row) = *source.add(row * source_row + column);
+                    }
+                }
             }
         }
     }

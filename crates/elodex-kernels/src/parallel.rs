@@ -84,6 +84,17 @@ impl<'a> SharedOutput<'a> {
         Self { start: values.as_mut_ptr(), length: values.len(), lifetime: PhantomData }
     }
 
+    /// Start of `values[from..from + length]`, for tasks whose parts interleave within it.
+    ///
+    /// # Panics
+    /// If it reaches beyond the slice.
+    #[inline(always)]
+    pub(crate) fn pointer(self, from: usize, length: usize) -> *mut f32 {
+        assert!(from <= self.length && length <= self.length - from);
+        // SAFETY: within the slice by the check above.
+        unsafe { self.start.add(from) }
+    }
+
     /// `values[from..from + length]`
     ///
     /// # Safety

@@ -65,6 +65,33 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn transpose(self, source: *const f32, source_row: usize, target: *mut f32, target_row: usize) {
+        // SAFETY: `self` proves AVX2; the caller promises the rows.
+        unsafe {
+            // quads[4g + c], 128-bit lane l: column 4l + c of rows 4g to 4g + 3.
+            let mut quads = [_mm256_setzero_ps(); LANES];
+            for group in (0..LANES).step_by(4) {
+                let row = |index: usize| _mm256_loadu_ps(source.add((group + index) * source_row));
+                let (a, b, c, d) = (row(0), row(1), row(2), row(3));
+                let low_ab = _mm256_castps_pd(_mm256_unpacklo_ps(a, b));
+                let high_ab = _mm256_castps_pd(_mm256_unpackhi_ps(a, b));
+                let low_cd = _mm256_castps_pd(_mm256_unpacklo_ps(c, d));
+                let high_cd = _mm256_castps_pd(_mm256_unpackhi_ps(c, d));
+                quads[group] = _mm256_castpd_ps(_mm256_unpacklo_pd(low_ab, low_cd));
+                quads[group + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(low_ab, low_cd));
+                quads[group + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(high_ab, high_cd));
+                quads[group + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(high_ab, high_cd));
+            }
+            for column in 0..4 {
+                let (a, b) = (quads[column], quads[4 + column]);
+                let put = |row: usize, value| _mm256_storeu_ps(target.add(row * target_row), value);
+                put(column, _mm256_permute2f128_ps::<0x20>(a, b));
+                put(4 + column, _mm256_permute2f128_ps::<0x31>(a, b));
+            }
+        }
+    }
+
+    #[inline(always)]
     fn add(self, a: __m256, b: __m256) -> __m256 {
         // SAFETY: `self` proves AVX2.
         unsafe { _mm256_add_ps(a, b) }

@@ -60,6 +60,43 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn transpose(self, source: *const f32, source_row: usize, target: *mut f32, target_row: usize) {
+        // SAFETY: `self` proves AVX-512; the caller promises the rows.
+        unsafe {
+            let zero = _mm512_setzero_ps();
+            // quads[4g + c], 128-bit lane l: column 4l + c of rows 4g to 4g + 3.
+            let mut quads = [zero; LANES];
+            for group in (0..LANES).step_by(4) {
+                let row = |index: usize| _mm512_loadu_ps(source.add((group + index) * source_row));
+                let (a, b, c, d) = (row(0), row(1), row(2), row(3));
+                let low_ab = _mm512_castps_pd(_mm512_unpacklo_ps(a, b));
+                let high_ab = _mm512_castps_pd(_mm512_unpackhi_ps(a, b));
+                let low_cd = _mm512_castps_pd(_mm512_unpacklo_ps(c, d));
+                let high_cd = _mm512_castps_pd(_mm512_unpackhi_ps(c, d));
+                quads[group] = _mm512_castpd_ps(_mm512_unpacklo_pd(low_ab, low_cd));
+                quads[group + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low_ab, low_cd));
+                quads[group + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(high_ab, high_cd));
+                quads[group + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(high_ab, high_cd));
+            }
+            const EVEN: i32 = 0b10_00_10_00;
+            const ODD: i32 = 0b11_01_11_01;
+            for column in 0..4 {
+                let (a, b) = (quads[column], quads[4 + column]);
+                let (c, d) = (quads[8 + column], quads[12 + column]);
+                let even_ab = _mm512_shuffle_f32x4::<EVEN>(a, b);
+                let odd_ab = _mm512_shuffle_f32x4::<ODD>(a, b);
+                let even_cd = _mm512_shuffle_f32x4::<EVEN>(c, d);
+                let odd_cd = _mm512_shuffle_f32x4::<ODD>(c, d);
+                let put = |row: usize, value| _mm512_storeu_ps(target.add(row * target_row), value);
+                put(column, _mm512_shuffle_f32x4::<EVEN>(even_ab, even_cd));
+                put(4 + column, _mm512_shuffle_f32x4::<EVEN>(odd_ab, odd_cd));
+                put(8 + column, _mm512_shuffle_f32x4::<ODD>(even_ab, even_cd));
+                put(12 + column, _mm512_shuffle_f32x4::<ODD>(odd_ab, odd_cd));
+            }
+        }
+    }
+
+    #[inline(always)]
     fn add(self, a: __m512, b: __m512) -> __m512 {
         // SAFETY: `self` proves AVX-512.
         unsafe { _mm512_add_ps(a, b) }

@@ -60,6 +60,21 @@ pub(crate) trait Simd: Copy {
     /// `target` is valid for writing `count` values.
     unsafe fn store_first(self, vector: Self::Vector, target: *mut f32, count: usize);
 
+    /// Writes the transpose of `LANES` rows of `LANES` values, whose rows lie `source_row` apart, to rows
+    /// `target_row` apart.
+    ///
+    /// # Safety
+    /// `source` is valid for reading and `target` for writing these rows, and they do not overlap.
+    #[inline(always)]
+    unsafe fn transpose(self, source: *const f32, source_row: usize, target: *mut f32, target_row: usize) {
+        for row in 0..Self::LANES {
+            for column in 0..Self::LANES {
+                // SAFETY: both are values of the rows the caller promises.
+                unsafe { *target.add(column * target_row + row) = *source.add(row * source_row + column) };
+            }
+        }
+    }
+
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     fn sub(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     fn mul(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
