@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{assert_close, every_isa, noise};
+use common::{every_isa, noise};
 use elodex_kernels::{Activation, Attention, Epilogue, Parallelism, RelativeBias, RopeTable};
 
 const ACTIVATIONS: [Activation; 7] = [
@@ -14,6 +14,16 @@ const ACTIVATIONS: [Activation; 7] = [
     Activation::Tanh,
     Activation::Sigmoid,
 ];
+
+/// # Panics
+/// If a value is farther than `tolerance` from what is expected, or NaN.
+fn assert_close(actual: &[f32], expected: &[f64], tolerance: f64, what: &str) {
+    assert_eq!(actual.len(), expected.len(), "{what}");
+    for (index, (&actual, &expected)) in actual.iter().zip(expected).enumerate() {
+        let error = (f64::from(actual) - expected).abs();
+        assert!(error <= tolerance, "{what}[{index}] is {actual}, not {expected}: off by {error:e}");
+    }
+}
 
 /// Φ(x) in f64: the error function's Maclaurin series in the middle, its continued fraction outside.
 fn normal_cdf(x: f64) -> f64 {

@@ -18,13 +18,3 @@ pub(crate) fn noise(length: usize, seed: u64) -> Vec<f32> {
     };
     (0..length).map(step).collect()
 }
-
-/// # Panics
-/// If a value is farther than `tolerance` from what is expected, or NaN.
-pub(crate) fn assert_close(actual: &[f32], expected: &[f64], tolerance: f64, what: &str) {
-    assert_eq!(actual.len(), expected.len(), "{what}");
-    for (index, (&actual, &expected)) in actual.iter().zip(expected).enumerate() {
-        let error = (f64::from(actual) - expected).abs();
-        assert!(error <= tolerance, "{what}[{index}] is {actual}, not {expected}: off by {error:e}");
-    }
-}
