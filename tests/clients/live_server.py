@@ -30,7 +30,7 @@ class LiveServer:
 
     def __init__(self, arguments, log, key):
         self.arguments = [str(argument) for argument in arguments]
-        self.log = pathlib.Path(log)
+        self.log = pathlib.Path(log).resolve()
         self.key = key
         self.process = None
 
@@ -41,13 +41,20 @@ class LiveServer:
         started = time.monotonic()
         with self.log.open("wb") as log:
             command = [binary(), "serve", "--listen", f"127.0.0.1:{port}", *self.arguments]
-            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT)
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, cwd=self.log.parent, env=self.environment()
+            )
         try:
             self.wait_until_ready(url)
         except BaseException:
             self.__exit__()
             raise
         return Server(url, self.key, self.log, self.process.pid, time.monotonic() - started)
+
+    def environment(self):
+        """Ours, with no configuration of the user's: neither settings nor a file nor keys."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("ELODEX_")}
+        return kept | {"XDG_CONFIG_HOME": str(self.log.parent)}
 
     def wait_until_ready(self, url):
         deadline = time.monotonic() + READY_WITHIN_SECONDS

@@ -15,7 +15,7 @@ const QUERY: &str = "how do plants eat?";
 const PASSAGES: [&str; 2] = ["plants make sugar from light, water and air", "the train leaves at noon"];
 
 /// The quickstart's cross-encoder; see [`crate::paths::golden_model`].
-const TINY_RERANKER: &str = "bert_cross_encoder";
+const TINY_RERANKER: &str = "bert_cross";
 
 /// Runs the quickstart; `--no-serve` ends it before the server.
 pub(crate) fn quickstart(arguments: &[String]) -> Result<()> {
@@ -63,7 +63,7 @@ fn step(title: &str) {
 
 fn serve_until_stopped(binary: &Path, embedder: &Path, reranker: &Path) -> Result<()> {
     let mut command = Command::new(binary);
-    command.args(["serve", "--listen", ADDRESS]);
+    command.args(["serve", "--listen", ADDRESS, "--no-auth"]);
     command.arg("--model").arg(format!("minilm={}", embedder.display()));
     command.arg("--model").arg(format!("tiny-reranker={}", reranker.display()));
     eprintln!("$ {}", line(&command));
