@@ -68,11 +68,11 @@ impl Kernels {
         let threads = parallelism.threads(m * n * k, PAYS_FROM);
         let (row_blocks, column_blocks) = self.grid(m, weight.panels(), threads);
         let (tile_rows, _) = self.dispatch(TileShape);
-        let tiles = m.div_ceil(tile_rows);
+        // Blocks of rows get equally many tiles, and tiles nearly equally many rows: a shorter one wastes loads.
+        let tiles = m.div_ceil(tile_rows).next_multiple_of(row_blocks);
         let out = SharedOutput::new(out);
         for_each_task(threads, row_blocks * column_blocks, |task| {
             let block_tiles = part(tiles, row_blocks, task / column_blocks);
-            // Tiles of nearly equal height: a short last one would waste the loads of its columns.
             let tile_starts = |tile| part(m, tiles, tile).start;
             let rows = tile_starts(block_tiles.start)..tile_starts(block_tiles.end);
             with_scratch(rows.len() * ROW_STRIDE, |scratch| {
