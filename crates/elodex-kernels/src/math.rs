@@ -94,3 +94,58 @@ pub(crate) fn gelu<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
     let below = simd.select_less(end, t, zero, simd.mul(t, below));
     simd.sub(simd.max(zero, x), below)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dispatch::Operation;
+    use crate::isa::{Isa, Kernels};
+
+    struct Exp<'a>(&'a mut [f32]);
+
+    impl Operation for Exp<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) {
+            for chunk in self.0.chunks_mut(S::LANES) {
+                simd.store_cut(exp(simd, simd.load_padded(chunk)), chunk);
+            }
+        }
+    }
+
+    /// Distance in representable numbers, for non-negative values.
+    fn ulps(a: f32, b: f32) -> u32 {
+        a.to_bits().abs_diff(b.to_bits())
+    }
+
+    #[test]
+    fn exp_is_within_its_stated_error() {
+        let steps = if cfg!(miri) { 500 } else { 500_000 };
+        let mut inputs: Vec<f32> =
+            (0..=steps).map(|step| -110.0 + 200.0 * step as f32 / steps as f32).collect();
+        inputs.extend((-149..=0).flat_map(|exponent| [2f32.powi(exponent), -(2f32.powi(exponent))]));
+        for kernels in Isa::available().into_iter().filter_map(Kernels::with_isa) {
+            let mut values = inputs.clone();
+            kernels.dispatch(Exp(&mut values));
+            for (&x, &value) in inputs.iter().zip(&values) {
+                let expected = f64::from(x).exp() as f32;
+                let allowed = if expected < f32::MIN_POSITIVE { 1 } else { 2 };
+                let distance = ulps(value, expected);
+                assert!(distance <= allowed, "{} exp({x}) is {value:e}, not {expected:e}", kernels.isa());
+            }
+        }
+    }
+
+    #[test]
+    fn exp_at_the_ends() {
+        for kernels in Isa::available().into_iter().filter_map(Kernels::with_isa) {
+            let mut values = [f32::NEG_INFINITY, f32::MIN, -104.0, 0.0, 89.0, f32::MAX, f32::INFINITY];
+            kernels.dispatch(Exp(&mut values));
+            assert_eq!(values, [0.0, 0.0, 0.0, 1.0, f32::INFINITY, f32::INFINITY, f32::INFINITY]);
+            let mut nan = [f32::NAN];
+            kernels.dispatch(Exp(&mut nan));
+            assert!(nan[0].is_nan(), "{}", kernels.isa());
+        }
+    }
+}

@@ -35,6 +35,12 @@ impl Simd for Avx2 {
     const TILE_ROWS: usize = 6;
 
     #[inline(always)]
+    fn prefetch(self, address: *const f32) {
+        // SAFETY: a prefetch of an invalid address does nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
+    }
+
+    #[inline(always)]
     fn splat(self, value: f32) -> __m256 {
         // SAFETY: `self` proves AVX2.
         unsafe { _mm256_set1_ps(value) }

@@ -34,6 +34,13 @@ pub(crate) trait Simd: Copy {
     /// Most rows of a GEMM tile that is two vectors wide and stays in registers.
     const TILE_ROWS: usize;
 
+    /// Hints that `address`, which may be beyond what can be read, is read soon: where a tile uses up a cache line
+    /// faster than the hardware fetches ahead by itself.
+    #[inline(always)]
+    fn prefetch(self, address: *const f32) {
+        let _ = address;
+    }
+
     fn splat(self, value: f32) -> Self::Vector;
 
     /// Reads `LANES` values.
