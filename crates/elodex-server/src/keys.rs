@@ -123,6 +123,29 @@ impl KeyFile {
         std::fs::rename(&draft, path).map_err(failed)
     }
 
+    /// Reads the file, changes it and writes it back, while no other process does the same.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Keys`] from `change` or when the file cannot be read or written; then it stays as it was.
+    pub fn edit<T>(path: &Path, change: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let failed = |error: std::io::Error| {
+            Error::new(ErrorKind::Keys, format!("cannot lock the key file `{}`", path.display()))
+                .caused_by(error)
+        };
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(failed)?;
+        }
+        // The key file itself is replaced on every write, so the lock is a file beside it.
+        let mut lock_path = path.as_os_str().to_owned();
+        lock_path.push(".lock");
+        let lock = std::fs::File::create(PathBuf::from(lock_path)).map_err(failed)?;
+        lock.lock().map_err(failed)?;
+        let mut file = Self::read(path)?.unwrap_or_default();
+        let result = change(&mut file)?;
+        file.write(path)?;
+        Ok(result)
+    }
+
     /// Adds a key and returns it: the only moment it can be seen.
     ///
     /// # Errors
@@ -275,14 +298,12 @@ mod tests {
     fn a_key_is_recognised_until_revoked_and_never_stored() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/keys.toml");
-        let mut file = KeyFile::default();
-        let reader = file.create("reader", Permission::ReadOnly).unwrap();
-        let writer = file.create("writer", Permission::All).unwrap();
-        file.write(&path).unwrap();
+        let reader = KeyFile::edit(&path, |file| file.create("reader", Permission::ReadOnly)).unwrap();
+        let writer = KeyFile::edit(&path, |file| file.create("writer", Permission::All)).unwrap();
+        let mut file = KeyFile::read(&path).unwrap().unwrap();
 
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(!text.contains(&reader) && !text.contains(&reader[13..]), "{text}");
-        assert_eq!(KeyFile::read(&path).unwrap().unwrap(), file);
 
         let store = KeyStore::open(Some(path.clone()), None).unwrap();
         let caller = store.identify(&reader).unwrap();

@@ -130,4 +130,36 @@ mod tests {
         }
         assert_ne!(request_id(&HeaderMap::new()), request_id(&HeaderMap::new()));
     }
+
+    async fn boom() -> &'static str {
+        panic!("on purpose");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_and_has_an_id() {
+        let config = crate::config::ServerConfig {
+            access: crate::config::Access::Open,
+            cors_origins: Vec::new(),
+            body_bytes: 0,
+            header_timeout: std::time::Duration::from_secs(1),
+            body_timeout: std::time::Duration::from_secs(1),
+            request_timeout: std::time::Duration::from_secs(1),
+            shutdown_grace: std::time::Duration::from_secs(1),
+            max_concurrent_requests: 1,
+            rates: crate::limits::RateLimits::default(),
+        };
+        let app = App::new(config);
+        let router = axum::Router::new()
+            .route("/v2/embed", axum::routing::get(boom))
+            .layer(axum::middleware::from_fn_with_state(app, observe));
+        let request =
+            Request::get("/v2/embed").header(REQUEST_ID, "me").body(axum::body::Body::empty()).unwrap();
+        let response = tower::ServiceExt::oneshot(router, request).await.unwrap();
+        assert_eq!(response.status(), 500);
+        assert_eq!(response.headers()[REQUEST_ID], "me");
+        assert_eq!(response.headers()["x-should-retry"], "false");
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert!(body["message"].is_string() && !body.to_string().contains("on purpose"), "{body}");
+    }
 }

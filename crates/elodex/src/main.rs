@@ -1,1 +1,33 @@
-fn main() {}
+//! `elodex`: serve models over HTTP, run them from the command line, look after them.
+
+mod cli;
+mod commands;
+mod output;
+mod settings;
+mod sources;
+
+use clap::Parser as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match commands::run(cli) {
+        Ok(code) => code,
+        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell when standard error is gone too.
+            let _ = report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn report(error: &anyhow::Error) -> std::io::Result<()> {
+    let mut stderr = std::io::stderr().lock();
+    writeln!(stderr, "error: {error}")?;
+    for cause in error.chain().skip(1) {
+        writeln!(stderr, "caused by: {cause}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! Running one model in this process.
+
+use crate::cli::ModelFlag;
+use crate::settings::{Settings, Sources};
+use crate::sources::{Models, open};
+use anyhow::{Context as _, bail};
+use elodex_engine::{EngineLimits, Runtime};
+use elodex_kernels::Kernels;
+use elodex_models::files::ModelFiles;
+use elodex_server::{ModelKind, Service};
+use elodex_types::{CallContext, Role};
+use std::sync::Arc;
+
+/// Threads, kernels and limits as the settings say.
+pub(crate) struct Engine {
+    pub(crate) kernels: Kernels,
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) limits: EngineLimits,
+}
+
+impl Engine {
+    pub(crate) fn start(settings: &Settings) -> anyhow::Result<Self> {
+        let kernels = match settings.isa.0 {
+            None => Kernels::detect(),
+            Some(isa) => Kernels::with_isa(isa).with_context(|| {
+                format!("this processor does not have the instruction set `{}`", isa.name())
+            })?,
+        };
+        let threads = match settings.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        let runtime = Arc::new(Runtime::new(threads, kernels)?);
+        Ok(Self { kernels, runtime, limits: limits(settings) })
+    }
+
+    pub(crate) fn service(&self, files: &ModelFiles, kind: ModelKind) -> anyhow::Result<Service> {
+        Ok(Service::start(files, kind, self.kernels, &self.runtime, self.limits.clone())?)
+    }
+}
+
+fn limits(settings: &Settings) -> EngineLimits {
+    EngineLimits {
+        batch_tokens: settings.batch_tokens,
+        queue_bytes: settings.queue_bytes.0,
+        key_queue_bytes: settings.key_queue_bytes.0,
+        request_bytes: settings.request_bytes.0,
+        memory_bytes: settings.memory_bytes.0,
+        cache_bytes: settings.cache_bytes.0,
+        result_bytes: settings.result_bytes.0,
+        fast_bytes_per_request: settings.fast_bytes_per_request.0,
+        fast_bytes_per_key: settings.fast_bytes_per_key.0,
+        truncation: settings.truncation,
+    }
+}
+
+/// The one model of a command, started, and the role its name binds.
+pub(crate) fn start(
+    sources: &Sources,
+    flag: &ModelFlag,
+    kind: ModelKind,
+) -> anyhow::Result<(Service, Option<Role>)> {
+    let settings = Settings::read(sources)?;
+    let (entry, role) = Models::configured(&sources.file)?.find(&flag.model, flag.accept_license)?;
+    let files = open(&entry)?;
+    let found = entry.kind.unwrap_or_else(|| ModelKind::of(&files));
+    if found != kind {
+        let command = match found {
+            ModelKind::Embedder => "embed",
+            ModelKind::Reranker => "rerank",
+        };
+        bail!("`{}` is no {kind} but a {found}; use `elodex {command}`", flag.model);
+    }
+    let engine = Engine::start(&settings)?;
+    Ok((engine.service(&files, kind)?, role))
+}
+
+/// The only caller in this process.
+pub(crate) fn context() -> CallContext {
+    CallContext { key: Arc::from("local"), deadline: None }
+}

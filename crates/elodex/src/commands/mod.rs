@@ -1,0 +1,67 @@
+//! What each command does.
+
+mod config;
+mod doctor;
+mod embed;
+mod inputs;
+mod keys;
+mod local;
+mod models;
+mod rerank;
+mod serve;
+
+use crate::cli::{Cli, Command, ModelFlags};
+use crate::output;
+use crate::settings::{ConfigFile, SettingFlags, Sources};
+use crate::sources::Models;
+use clap::CommandFactory as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A variable of the environment; one that is not Unicode counts as unset, as no setting could hold it.
+pub(crate) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn settings(config: Option<PathBuf>, flags: SettingFlags) -> anyhow::Result<Sources> {
+    let file = ConfigFile::find(config, &environment)?;
+    Ok(Sources::new(flags, &environment, file))
+}
+
+fn models(sources: &Sources, flags: &ModelFlags) -> anyhow::Result<Models> {
+    Models::gather(flags, &environment, &sources.file)
+}
+
+/// Runs a command; the exit code is not success where a check failed without an error.
+pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let config = cli.config;
+    match cli.command {
+        Command::Serve(arguments) => {
+            let sources = settings(config, arguments.settings)?;
+            let models = models(&sources, &arguments.models)?;
+            serve::serve(&sources, models)?;
+        }
+        Command::Embed(arguments) => {
+            embed::embed(&settings(config, arguments.settings.0.clone())?, &arguments)?
+        }
+        Command::Rerank(arguments) => {
+            rerank::rerank(&settings(config, arguments.settings.0.clone())?, &arguments)?;
+        }
+        Command::Models { command } => models::run(&settings(config, SettingFlags::default())?, &command)?,
+        Command::Config(arguments) => {
+            let sources = settings(config, arguments.settings)?;
+            let models = models(&sources, &arguments.models)?;
+            config::show(&sources, &models, arguments.format)?;
+        }
+        Command::Doctor(arguments) => return doctor::doctor(config, arguments),
+        Command::Keys { command, file } => {
+            keys::run(&settings(config, SettingFlags::default())?, file, command)?;
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "elodex", &mut script);
+            output::line(String::from_utf8_lossy(&script).trim_end())?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,124 @@
+//! `elodex serve`.
+
+use super::keys;
+use super::local::Engine;
+use crate::settings::{Settings, Sources};
+use crate::sources::{Models, open};
+use anyhow::{Context as _, bail};
+use elodex_server::keys::KeyStore;
+use elodex_server::telemetry::{self, TelemetryConfig};
+use elodex_server::{
+    Access, App, Defaults, ModelKind, ModelRegistry, RateLimits, ServedModel, ServerConfig, Stopped,
+};
+use std::collections::BTreeMap;
+use tokio::net::TcpListener;
+
+/// Parts of the body limit for each byte of text: JSON writes a character as up to `\u0000`, and most two-byte ones so.
+const BODY_BYTES_PER_TEXT_BYTE: u64 = 3;
+
+pub(crate) fn serve(sources: &Sources, models: Models) -> anyhow::Result<()> {
+    let settings = Settings::read(sources)?;
+    if models.entries.is_empty() {
+        bail!("no model to serve; pass --model NAME=SOURCE or list models in the configuration file");
+    }
+    let config = server_config(&settings)?;
+    let _telemetry = telemetry::start(&TelemetryConfig {
+        format: settings.log_format,
+        filter: settings.log.clone(),
+        otlp_endpoint: settings.otlp_endpoint.0.clone(),
+    })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the threads of the http server")?;
+    let stopped = runtime.block_on(run(settings, models, config));
+    // What is still loading or running now had its grace period.
+    runtime.shutdown_background();
+    match stopped? {
+        Stopped::Clean => Ok(()),
+        Stopped::GraceExpired => bail!("requests were still under way when the grace period ended"),
+    }
+}
+
+fn server_config(settings: &Settings) -> anyhow::Result<ServerConfig> {
+    let configured = settings.api_key.0.as_ref().map(|key| key.0.as_str());
+    let keys = KeyStore::open(keys::path(settings), configured)?;
+    let body_bytes = match settings.body_bytes.0 {
+        0 => settings.request_bytes.0.saturating_mul(BODY_BYTES_PER_TEXT_BYTE).saturating_add(64 << 10),
+        bytes => bytes,
+    };
+    if settings.max_concurrent_requests == 0 {
+        bail!("max_concurrent_requests is 0, so no request could be answered; set it to 1 or more");
+    }
+    Ok(ServerConfig {
+        access: Access::decide(keys, settings.listen, settings.no_auth)?,
+        cors_origins: settings.cors_origins.0.clone(),
+        body_bytes: usize::try_from(body_bytes).unwrap_or(usize::MAX),
+        header_timeout: settings.header_timeout.0,
+        body_timeout: settings.body_timeout.0,
+        request_timeout: settings.request_timeout.0,
+        shutdown_grace: settings.shutdown_grace.0,
+        max_concurrent_requests: settings.max_concurrent_requests,
+        rates: RateLimits {
+            fast_bytes: settings.fast_bytes_per_minute.0,
+            fast_requests: settings.fast_requests_per_minute.0,
+            slow_bytes: settings.slow_bytes_per_minute.0,
+        },
+    })
+}
+
+async fn run(settings: Settings, models: Models, config: ServerConfig) -> anyhow::Result<Stopped> {
+    let address = settings.listen;
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let address = listener.local_addr().context("the listener has no address")?;
+    if matches!(config.access, Access::Open) {
+        tracing::warn!("no api key is needed: everyone who reaches {address} is let in");
+    }
+    tracing::info!("listening on http://{address}");
+    let app = App::new(config);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(elodex_server::serve(listener, app.clone(), async {
+        // An error means that the sender has gone, which is a reason to stop as well.
+        let _ = stopped.await;
+    }));
+    let outcome = tokio::select! {
+        loaded = load_and_wait(&app, settings, models) => loaded,
+        signal = elodex_server::stop_signal() => signal.context("cannot listen for signals"),
+    };
+    drop(stop);
+    let stopped = server.await.context("the accept loop panicked")?;
+    outcome.map(|()| stopped)
+}
+
+/// Loads the models and then never ends, except by an error.
+async fn load_and_wait(app: &App, settings: Settings, models: Models) -> anyhow::Result<()> {
+    let registry = tokio::task::spawn_blocking(move || load(&settings, models))
+        .await
+        .context("loading the models panicked")??;
+    app.install(registry).await?;
+    std::future::pending().await
+}
+
+fn load(settings: &Settings, models: Models) -> anyhow::Result<ModelRegistry> {
+    let engine = Engine::start(settings)?;
+    tracing::info!(isa = engine.kernels.isa().name(), "kernels chosen");
+    let mut served = Vec::new();
+    for entry in &models.entries {
+        let name = entry.name();
+        let files = open(entry).with_context(|| format!("cannot serve `{name}`"))?;
+        let kind = entry.kind.unwrap_or_else(|| ModelKind::of(&files));
+        let service = engine.service(&files, kind).with_context(|| format!("cannot serve `{name}`"))?;
+        tracing::info!(name, kind = kind.as_str(), source = entry.source, "model loaded");
+        served.push(ServedModel { name, files, service, limits: engine.limits.clone() });
+    }
+    let mut aliases = BTreeMap::new();
+    for (alias, target) in models.aliases {
+        let target = target.parse().map_err(|problem: String| anyhow::anyhow!(problem));
+        aliases.insert(alias.clone(), target.with_context(|| format!("alias `{alias}` is not usable"))?);
+    }
+    let defaults = Defaults {
+        embedder: settings.default_embedder.0.clone(),
+        reranker: settings.default_reranker.0.clone(),
+    };
+    Ok(ModelRegistry::new(served, aliases, defaults)?)
+}
