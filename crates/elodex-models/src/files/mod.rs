@@ -1,6 +1,21 @@
 //! What the files of a model directory say, before anything is loaded.
+//!
+//! One file here per file there: [`modules`], [`config`], [`prompts`], [`licence`]; [`overrides`] adds what
+//! repositories keep only in a README. The files win over the table wherever both speak, except on licences.
 
-use crate::Result;
+mod config;
+mod identity;
+mod licence;
+mod modules;
+mod overrides;
+mod prompts;
+pub(crate) mod read;
+
+pub use overrides::Overrides;
+
+use crate::{Error, ErrorKind, Result};
+use overrides::Override;
+use read::MAX_CONFIG_BYTES;
 use std::path::{Path, PathBuf};
 
 /// The parsed small files of one model directory.
@@ -30,6 +45,8 @@ pub struct ModelFiles {
     pub chat: Option<ChatRerank>,
     /// Widths the model declares as usable besides its own, widest first (Matryoshka), from its files or the table.
     pub matryoshka: Vec<usize>,
+    /// Any width from this up to the model's own can be sliced.
+    pub any_width_from: Option<usize>,
     /// nomic v1.5: layer-normalise without weights before slicing.
     pub norm_before_slice: bool,
     /// Strip white space around the text before the prompt is put in front.
@@ -38,29 +55,60 @@ pub struct ModelFiles {
     pub licence: Licence,
 }
 
-/// One entry of `modules.json`, with the configuration at its path. Matched on the last component of its type.
+/// One entry of `modules.json`, with the configuration at its path. Matched on the last component of its type. Paths
+/// are relative to the model directory.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Module {
-    /// The backbone; `path` relative to the model directory.
-    Transformer { path: String },
+    /// The backbone.
+    Transformer {
+        /// Where its configuration and weights are.
+        path: String,
+    },
     /// Token vectors to one vector.
     Pooling(Pooling),
-    /// A linear layer with an activation; weights in `path/model.safetensors`.
-    Dense { path: String, in_features: usize, out_features: usize, bias: bool, activation: String },
+    /// A linear layer with an activation.
+    Dense {
+        /// Where its `model.safetensors` is.
+        path: String,
+        /// Width of its input.
+        in_features: usize,
+        /// Width of its output.
+        out_features: usize,
+        /// Whether it has a bias.
+        bias: bool,
+        /// Dotted torch path of its activation.
+        activation: String,
+    },
     /// L2 normalisation with eps 1e-12.
     Normalize,
-    /// `nn.LayerNorm` over the pooled vector; weights in `path/model.safetensors`.
-    LayerNorm { path: String, dimension: usize },
+    /// `nn.LayerNorm` over the pooled vector.
+    LayerNorm {
+        /// Where its `model.safetensors` is.
+        path: String,
+        /// Width of the vector.
+        dimension: usize,
+    },
     /// Different modules per role.
-    Router { query: Vec<Module>, document: Vec<Module> },
+    Router {
+        /// Modules for queries.
+        query: Vec<Module>,
+        /// Modules for documents.
+        document: Vec<Module>,
+    },
     /// logit\[true\] − logit\[false\] (or logit\[true\]) at the last position.
-    LogitScore { true_token: u32, false_token: Option<u32> },
+    LogitScore {
+        /// Token whose logit is the score.
+        true_token: u32,
+        /// Token whose logit is subtracted.
+        false_token: Option<u32>,
+    },
 }
 
 /// How token vectors become one vector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pooling {
-    /// Several are concatenated in this order: cls, max, mean, mean_sqrt, weightedmean, lasttoken.
+    /// Several are concatenated in this order. Files with a boolean per mode give cls, max, mean, mean_sqrt,
+    /// weightedmean, lasttoken; files that name them give their own.
     pub modes: Vec<PoolingMode>,
     /// Whether the prompt's tokens take part.
     pub include_prompt: bool,
@@ -122,12 +170,117 @@ pub struct Licence {
     pub id: Option<String>,
     /// Whether commercial use is allowed; `None` when unknown.
     pub commercial: Option<bool>,
+    /// Why the id is not the one on the card, where the table knows better.
+    pub note: Option<String>,
 }
 
 impl ModelFiles {
     /// Reads the small files of `dir`. Weights are not touched.
     pub fn open(dir: &Path) -> Result<Self> {
-        let _ = dir;
-        todo!()
+        Self::open_with(dir, None, &Overrides::builtin()?)
     }
+
+    /// As [`Self::open`], for a directory whose name does not tell which repository it is a copy of.
+    pub fn open_as(dir: &Path, id: &str) -> Result<Self> {
+        Self::open_with(dir, Some(id), &Overrides::builtin()?)
+    }
+
+    /// As [`Self::open`], with the caller's table in place of the built-in one.
+    pub fn open_with(dir: &Path, id: Option<&str>, overrides: &Overrides) -> Result<Self> {
+        if !dir.is_dir() {
+            return Err(Error::new(ErrorKind::NotFound, format!("`{}` is not a directory", dir.display())));
+        }
+        let listed = modules::listed(dir)?;
+        let backbone = match &listed {
+            Some(modules) => read::inside(dir, modules::backbone(modules, dir)?, &dir.join("modules.json"))?,
+            None => dir.to_path_buf(),
+        };
+        let config = config::read(&backbone)?;
+        let id = match id {
+            Some(id) => id.to_owned(),
+            None => identity::of(dir, &config),
+        };
+        let known = overrides.get(&id);
+        let modules = match listed {
+            Some(modules) => modules,
+            None => modules::implied(&config, &known),
+        };
+        let sentence = config::Sentence::read(&backbone)?;
+        let declared = prompts::Declared::read(dir)?;
+        Ok(Self {
+            max_tokens: config::max_tokens(&config, &sentence, &backbone, known.max_tokens)?,
+            lower_case: sentence.do_lower_case,
+            activation: config::activation(&config, declared.activation.as_deref(), &backbone)?,
+            chat: chat(&id, &modules, &known)?,
+            prompts: declared.with(&known),
+            matryoshka: config::matryoshka(&config, &known),
+            any_width_from: known.any_width_from,
+            norm_before_slice: known.norm_before_slice,
+            strip: known.strip,
+            licence: licence::read(dir, &known)?,
+            id,
+            dir: dir.to_path_buf(),
+            config,
+            modules,
+        })
+    }
+
+    /// Where the backbone's `config.json`, `tokenizer.json` and weights are: the path of the first transformer among
+    /// the modules, the query's where they differ by role.
+    pub fn backbone_dir(&self) -> PathBuf {
+        match modules::transformer_path(&self.modules) {
+            Some(path) => self.dir.join(path),
+            None => self.dir.clone(),
+        }
+    }
+
+    /// Refuses a model whose licence forbids commercial use unless `accepted`.
+    pub fn gate(&self, accepted: bool) -> Result<()> {
+        if accepted || self.licence.commercial != Some(false) {
+            return Ok(());
+        }
+        let licence = self.licence.id.as_deref().unwrap_or("unnamed");
+        Err(Error::new(
+            ErrorKind::Licence,
+            format!(
+                "the licence `{licence}` of `{}` forbids commercial use; read it, and pass --accept-license if your \
+                 use is allowed",
+                self.id
+            ),
+        ))
+    }
+}
+
+/// The scoring template, where the modules end in a logit score. The files name the tokens, the table the template.
+fn chat(id: &str, modules: &[Module], known: &Override) -> Result<Option<ChatRerank>> {
+    let score = modules.iter().find_map(|module| match module {
+        Module::LogitScore { true_token, false_token } => Some((*true_token, *false_token)),
+        _ => None,
+    });
+    let Some((true_token, false_token)) = score else {
+        return Ok(None);
+    };
+    let Some(template) = &known.chat else {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "`{id}` scores with a chat template, and the table of models knows none for that id; name the \
+                 repository it is a copy of"
+            ),
+        ));
+    };
+    Ok(Some(ChatRerank {
+        before_query: template.before_query.clone(),
+        between: template.between.clone(),
+        after_document: template.after_document.clone(),
+        strip: template.strip,
+        true_token,
+        false_token,
+        temperature: template.temperature,
+    }))
+}
+
+/// The model directory's own cap applies to every small file.
+fn optional_config<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    read::optional_json(path, MAX_CONFIG_BYTES)
 }
