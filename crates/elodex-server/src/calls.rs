@@ -58,17 +58,7 @@ pub(crate) async fn answer(
             Err(Problem::new(Fault::Deadline, message))
         }
     };
-    result.unwrap_or_else(|problem| {
-        if matches!(problem.fault, Fault::Bug | Fault::Upstream) {
-            tracing::error!(
-                dialect = dialect.name(),
-                path = route.path,
-                problem = problem.message,
-                "call failed"
-            );
-        }
-        reply::problem(dialect, &problem)
-    })
+    result.unwrap_or_else(|problem| reply::problem(dialect, &problem))
 }
 
 async fn answer_within(
@@ -164,7 +154,7 @@ async fn embed(call: &Call, parsed: EmbedCall, facts: &Facts) -> Result<Response
     let bytes = billed(request.inputs.iter().map(String::len));
     request.latency = call.app.rates().admit(&call.key, request.latency, bytes, Instant::now())?;
 
-    let response = service.submit(request, call.context())?.await?;
+    let response = service.submit(request, call.context()).map_err(refused)?.await.map_err(refused)?;
 
     let receipt = Receipt {
         model: &model.name,
@@ -193,7 +183,7 @@ async fn rerank(call: &Call, parsed: RerankCall, facts: &Facts) -> Result<Respon
     let bytes = billed(request.documents.iter().map(|document| request.query.len() + document.len()));
     request.latency = call.app.rates().admit(&call.key, request.latency, bytes, Instant::now())?;
 
-    let response = service.submit(request, call.context())?.await?;
+    let response = service.submit(request, call.context()).map_err(refused)?.await.map_err(refused)?;
 
     let receipt = Receipt {
         model: &model.name,
@@ -213,6 +203,14 @@ async fn rerank(call: &Call, parsed: RerankCall, facts: &Facts) -> Result<Respon
     }
     receipt.attach(&call.app, &mut response);
     Ok(response)
+}
+
+/// What the client is told of an engine's error. The causes of a fault of ours go to the log only.
+fn refused(error: elodex_engine::Error) -> Problem {
+    if matches!(error.fault(), Fault::Bug | Fault::Upstream) {
+        tracing::error!(error = error.report(), "a call failed");
+    }
+    Problem::from(error)
 }
 
 /// Bytes as [`Usage::bytes`] counts them.

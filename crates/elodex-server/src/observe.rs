@@ -3,9 +3,9 @@
 use crate::app::App;
 use crate::keys::hex;
 use crate::reply;
-use crate::routes::{Mount, mount_of};
+use crate::routes::{Mount, OWN_PATHS, mount_of};
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use elodex_dialects::Problem;
@@ -13,7 +13,7 @@ use elodex_types::Fault;
 use futures_util::FutureExt as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tracing::Instrument as _;
 
 const REQUEST_ID: &str = "x-request-id";
@@ -96,18 +96,20 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     let took = started.elapsed();
     app.metrics().request(dialect.name(), path, status, took);
     span.record("http.response.status_code", status);
-    let _entered = span.enter();
-    tracing::info!(
-        target: "elodex::access",
-        method = %method,
-        path,
-        status,
-        milliseconds = took.as_secs_f64() * 1000.0,
-        key = facts.inner.key.get().map(AsRef::as_ref).unwrap_or("-"),
-        model = facts.inner.model.get().map(String::as_str).unwrap_or("-"),
-        "answered"
-    );
+    span.in_scope(|| log(&facts, &method, path, status, took));
     response
+}
+
+/// One line for a finished request; probes and scrapes come too often to be told by default.
+fn log(facts: &Facts, method: &Method, path: &'static str, status: u16, took: Duration) {
+    let milliseconds = took.as_secs_f64() * 1000.0;
+    if OWN_PATHS.contains(&path) {
+        tracing::debug!(target: "elodex::access", %method, path, status, milliseconds, "answered");
+        return;
+    }
+    let key = facts.inner.key.get().map_or("-", AsRef::as_ref);
+    let model = facts.inner.model.get().map_or("-", String::as_str);
+    tracing::info!(target: "elodex::access", %method, path, status, milliseconds, key, model, "answered");
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub(crate) fn with_type(body: impl Into<Body>, content_type: &'static str) -> Re
     response
 }
 
-/// A problem in the dialect's shape. Problems of ours are logged here, once, with what the client is not told.
+/// A problem in the dialect's shape.
 pub(crate) fn problem(dialect: &dyn Dialect, problem: &Problem) -> Response {
     let reply = dialect.render_error(problem);
     let mut response = json(reply.body);

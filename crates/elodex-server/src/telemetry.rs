@@ -164,7 +164,8 @@ mod otlp {
     }
 }
 
-#[cfg(all(test, feature = "otlp"))]
+#[cfg(test)]
+#[cfg(feature = "otlp")]
 mod tests {
     use super::*;
     use std::io::{Read as _, Write as _};

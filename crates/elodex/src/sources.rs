@@ -145,20 +145,8 @@ pub(crate) fn open(entry: &ModelEntry) -> anyhow::Result<ModelFiles> {
         bail!("there is no directory `{}`", entry.source);
     }
     let files = ModelFiles::open(directory)?;
-    check_licence(&files, entry.licences)?;
+    files.gate(entry.licences == Licences::Accepted)?;
     Ok(files)
-}
-
-fn check_licence(files: &ModelFiles, licences: Licences) -> anyhow::Result<()> {
-    if licences == Licences::Accepted || files.licence.commercial != Some(false) {
-        return Ok(());
-    }
-    let licence = files.licence.id.as_deref().unwrap_or("unnamed");
-    bail!(
-        "the licence of `{}` ({licence}) forbids commercial use; if yours is allowed, pass --accept-license or set \
-         accept_license = true for the model",
-        files.id
-    )
 }
 
 #[cfg(test)]

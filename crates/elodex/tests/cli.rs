@@ -1,5 +1,7 @@
 //! The command line as users see it: whole outputs, compared with snapshots.
 
+#![cfg(test)]
+
 use std::path::Path;
 use std::process::{Command, Output};
 

@@ -182,7 +182,12 @@ impl Server {
     }
 
     /// A GET or POST without a key.
-    pub(crate) fn as_stranger(&self, path: &str, body: Option<&Value>, authorization: Option<&str>) -> Answer {
+    pub(crate) fn as_stranger(
+        &self,
+        path: &str,
+        body: Option<&Value>,
+        authorization: Option<&str>,
+    ) -> Answer {
         let url = format!("http://{}{path}", self.address);
         let headers = authorization.map(|value| ("authorization", value));
         let answer = match body {

@@ -86,8 +86,13 @@ async fn run(settings: Settings, models: Models, config: ServerConfig) -> anyhow
         signal = elodex_server::stop_signal() => signal.context("cannot listen for signals"),
     };
     drop(stop);
-    let stopped = server.await.context("the accept loop panicked")?;
-    outcome.map(|()| stopped)
+    tokio::select! {
+        stopped = server => {
+            let stopped = stopped.context("the accept loop panicked")?;
+            outcome.map(|()| stopped)
+        }
+        _ = elodex_server::stop_signal() => bail!("told to stop a second time; requests under way were dropped"),
+    }
 }
 
 /// Loads the models and then never ends, except by an error.
