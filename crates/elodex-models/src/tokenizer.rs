@@ -73,7 +73,10 @@ impl TextTokenizer {
             inner.with_padding(None);
             let single = template(&inner, false)?;
             let pair = template(&inner, true)?;
-            let last = inner.get_vocab(true).into_values().max();
+            let words = inner.get_vocab(true).into_values().max();
+            let specials = single.specials().chain(pair.specials()).max();
+            // Words first: a vocabulary without any is no vocabulary.
+            let last = words.map(|words| words.max(specials.unwrap_or_default()));
             Ok((inner, single, pair, last))
         });
         let (inner, single, pair, last) =
@@ -159,8 +162,15 @@ impl TextTokenizer {
 }
 
 impl Template {
+    fn specials(&self) -> impl Iterator<Item = u32> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Special { id, .. } => Some(*id),
+            Piece::First { .. } | Piece::Second { .. } => None,
+        })
+    }
+
     fn added(&self) -> usize {
-        self.0.iter().filter(|piece| matches!(piece, Piece::Special { .. })).count()
+        self.specials().count()
     }
 
     fn uses_each_once(&self, sequences: usize) -> bool {
