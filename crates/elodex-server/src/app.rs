@@ -12,7 +12,10 @@ use elodex_dialects::Problem;
 use elodex_types::Fault;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Bytes that one permit of the body memory stands for.
+const BODY_UNIT: usize = 1024;
 
 /// A server's state. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -26,7 +29,8 @@ struct Inner {
     models: OnceLock<ModelRegistry>,
     ready: AtomicBool,
     rates: RateLimiter,
-    permits: Arc<Semaphore>,
+    permits: Semaphore,
+    bodies: Semaphore,
     metrics: Metrics,
 }
 
@@ -34,10 +38,18 @@ impl App {
     /// A server without models: alive, not ready.
     pub fn new(config: ServerConfig) -> Self {
         let rates = RateLimiter::new(config.rates);
-        let permits = Arc::new(Semaphore::new(config.max_concurrent_requests.min(Semaphore::MAX_PERMITS)));
-        let metrics = Metrics::new();
-        let inner =
-            Inner { config, models: OnceLock::new(), ready: AtomicBool::new(false), rates, permits, metrics };
+        let semaphore = |permits: usize| Semaphore::new(permits.min(Semaphore::MAX_PERMITS));
+        // Less than one whole body could never be read, however empty the server is.
+        let bodies = config.bodies_bytes.max(config.body_bytes).div_ceil(BODY_UNIT);
+        let inner = Inner {
+            permits: semaphore(config.max_concurrent_requests),
+            bodies: semaphore(bodies),
+            config,
+            models: OnceLock::new(),
+            ready: AtomicBool::new(false),
+            rates,
+            metrics: Metrics::new(),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -76,8 +88,21 @@ impl App {
         &self.inner.rates
     }
 
-    pub(crate) fn permits(&self) -> &Arc<Semaphore> {
-        &self.inner.permits
+    /// A place among the calls at once.
+    pub(crate) fn enter(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        self.inner.permits.try_acquire().map_err(|_| {
+            let message = "as many requests are under way as this server allows; try again soon";
+            Problem::new(Fault::Unavailable, message)
+        })
+    }
+
+    /// Room for a body of at most `bytes`, kept until the permit is dropped.
+    pub(crate) fn reserve_body(&self, bytes: usize) -> Result<SemaphorePermit<'_>, Problem> {
+        let units = u32::try_from(bytes.div_ceil(BODY_UNIT)).unwrap_or(u32::MAX);
+        self.inner.bodies.try_acquire_many(units).map_err(|_| {
+            let message = "the requests under way fill the memory for request bodies; try again soon";
+            Problem::new(Fault::Unavailable, message)
+        })
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

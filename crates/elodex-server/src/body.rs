@@ -21,6 +21,11 @@ pub(crate) async fn read(body: Body, headers: &HeaderMap, config: &ServerConfig)
     }
 }
 
+/// The most bytes of this body that [`read`] will hold.
+pub(crate) fn expected_length(headers: &HeaderMap, config: &ServerConfig) -> usize {
+    declared_length(headers).unwrap_or(config.body_bytes).min(config.body_bytes)
+}
+
 fn declared_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

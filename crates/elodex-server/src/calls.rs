@@ -75,10 +75,8 @@ async fn answer_within(
     if let Operation::Info(render) = route.operation {
         return Ok(reply::json(render(&info::info(&app)?)?));
     }
-    let Ok(_permit) = app.permits().try_acquire() else {
-        let message = "as many requests are under way as this server allows; try again soon";
-        return Err(Problem::new(Fault::Unavailable, message));
-    };
+    let _place = app.enter()?;
+    let _room = app.reserve_body(body::expected_length(&parts.headers, app.config()))?;
     let bytes = body::read(body, &parts.headers, app.config()).await?;
     let call = Call {
         app: app.clone(),

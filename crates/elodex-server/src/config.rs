@@ -48,6 +48,8 @@ pub struct ServerConfig {
     pub cors_origins: Vec<String>,
     /// Longest request body in bytes; more is answered with 413.
     pub body_bytes: usize,
+    /// Bytes of the bodies of all requests under way; more are answered with 503.
+    pub bodies_bytes: usize,
     /// How long a client may take to send a request's head, and how long a connection may idle.
     pub header_timeout: Duration,
     /// How long a client may take to send a request's body.

@@ -143,6 +143,7 @@ mod tests {
             access: crate::config::Access::Open,
             cors_origins: Vec::new(),
             body_bytes: 0,
+            bodies_bytes: 0,
             header_timeout: std::time::Duration::from_secs(1),
             body_timeout: std::time::Duration::from_secs(1),
             request_timeout: std::time::Duration::from_secs(1),

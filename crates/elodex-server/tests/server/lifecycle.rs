@@ -1,6 +1,6 @@
 //! Starting, stopping, and clients that go away.
 
-use crate::support::{Options, Server, embed, long_embed};
+use crate::support::{Options, Server, embed, long_embed, wait_for};
 use elodex_server::Stopped;
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -58,6 +58,20 @@ fn no_more_calls_at_once_than_allowed() {
     assert_eq!(server.get("/live").status, 200, "probes are not counted");
     drop(stream);
     server.wait_until("the work is cancelled", |stats| stats.in_flight == 0);
+}
+
+#[test]
+fn bodies_under_way_share_their_memory() {
+    let options = Options { body_bytes: 10_000, bodies_bytes: 10_000, ..Options::default() };
+    let server = Server::start(options);
+    let status = || server.post("/v1/models/embed", &embed(&["x"])).status;
+    assert_eq!(status(), 200);
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    let head = "POST /v1/models/embed HTTP/1.1\r\nhost: x\r\ncontent-length: 9999\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    wait_for("the announced body takes all room", || status() == 503);
+    drop(stream);
+    wait_for("its room is free again", || status() == 200);
 }
 
 #[test]

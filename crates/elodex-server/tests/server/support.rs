@@ -32,6 +32,7 @@ pub(crate) struct Options {
     pub(crate) key: Option<&'static str>,
     pub(crate) rates: RateLimits,
     pub(crate) body_bytes: usize,
+    pub(crate) bodies_bytes: usize,
     pub(crate) max_concurrent_requests: usize,
     pub(crate) cors_origins: Vec<String>,
     pub(crate) limits: EngineLimits,
@@ -46,6 +47,7 @@ impl Default for Options {
             key: None,
             rates: RateLimits::default(),
             body_bytes: 100_000_000,
+            bodies_bytes: 1_000_000_000,
             max_concurrent_requests: 64,
             cors_origins: Vec::new(),
             limits,
@@ -121,6 +123,7 @@ impl Server {
             access,
             cors_origins: options.cors_origins,
             body_bytes: options.body_bytes,
+            bodies_bytes: options.bodies_bytes,
             header_timeout: Duration::from_secs(60),
             body_timeout: Duration::from_secs(60),
             request_timeout: Duration::from_secs(60),
@@ -220,16 +223,10 @@ impl Server {
         self.embedder.stats()
     }
 
-    /// Looks until `condition` holds.
+    /// Looks at the embedder until `condition` holds.
     #[track_caller]
     pub(crate) fn wait_until(&self, what: &str, condition: impl Fn(&Stats) -> bool) {
-        for _ in 0..LOOKS {
-            if condition(&self.stats()) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("{what} did not happen: {:?}", self.stats());
+        wait_for(what, || condition(&self.stats()));
     }
 
     pub(crate) fn begin_to_stop(&mut self) {
@@ -240,6 +237,18 @@ impl Server {
         let serving = self.serving.take().unwrap();
         self.runtime.block_on(serving).unwrap()
     }
+}
+
+/// Looks until `condition` holds.
+#[track_caller]
+pub(crate) fn wait_for(what: &str, condition: impl Fn() -> bool) {
+    for _ in 0..LOOKS {
+        if condition() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{what}: it did not happen");
 }
 
 fn read(mut answer: ureq::http::Response<ureq::Body>) -> Answer {

@@ -8,14 +8,14 @@ use elodex_engine::{EngineLimits, Runtime};
 use elodex_kernels::Kernels;
 use elodex_models::files::ModelFiles;
 use elodex_server::{ModelKind, Service};
-use elodex_types::{CallContext, Role};
+use elodex_types::{CallContext, Role, TruncationPolicy};
 use std::sync::Arc;
 
 /// Threads, kernels and limits as the settings say.
 pub(crate) struct Engine {
     pub(crate) kernels: Kernels,
     pub(crate) runtime: Arc<Runtime>,
-    pub(crate) limits: EngineLimits,
+    limits: EngineLimits,
 }
 
 impl Engine {
@@ -35,7 +35,17 @@ impl Engine {
     }
 
     pub(crate) fn service(&self, files: &ModelFiles, kind: ModelKind) -> anyhow::Result<Service> {
-        Ok(Service::start(files, kind, self.kernels, &self.runtime, self.limits.clone())?)
+        Ok(Service::start(files, kind, self.kernels, &self.runtime, self.limits(kind))?)
+    }
+
+    /// The limits of a model of this kind. Only a score can come from the best of several passages, so that policy
+    /// means truncation to an embedder, as the setting says.
+    pub(crate) fn limits(&self, kind: ModelKind) -> EngineLimits {
+        let mut limits = self.limits.clone();
+        if kind == ModelKind::Embedder && limits.truncation == TruncationPolicy::Passages {
+            limits.truncation = TruncationPolicy::Truncate;
+        }
+        limits
     }
 }
 

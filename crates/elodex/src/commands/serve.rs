@@ -54,6 +54,7 @@ fn server_config(settings: &Settings) -> anyhow::Result<ServerConfig> {
         access: Access::decide(keys, settings.listen, settings.no_auth)?,
         cors_origins: settings.cors_origins.0.clone(),
         body_bytes: usize::try_from(body_bytes).unwrap_or(usize::MAX),
+        bodies_bytes: usize::try_from(settings.bodies_bytes.0).unwrap_or(usize::MAX),
         header_timeout: settings.header_timeout.0,
         body_timeout: settings.body_timeout.0,
         request_timeout: settings.request_timeout.0,
@@ -114,7 +115,7 @@ fn load(settings: &Settings, models: Models) -> anyhow::Result<ModelRegistry> {
         let kind = entry.kind.unwrap_or_else(|| ModelKind::of(&files));
         let service = engine.service(&files, kind).with_context(|| format!("cannot serve `{name}`"))?;
         tracing::info!(name, kind = kind.as_str(), source = entry.source, "model loaded");
-        served.push(ServedModel { name, files, service, limits: engine.limits.clone() });
+        served.push(ServedModel { name, files, service, limits: engine.limits(kind) });
     }
     let mut aliases = BTreeMap::new();
     for (alias, target) in models.aliases {

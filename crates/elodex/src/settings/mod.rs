@@ -113,12 +113,13 @@ settings! {
     "Waiting text one key may hold while others wait; more is answered with 429" key_queue_bytes: Bytes = "64MiB";
     "Text in one request, with 150 bytes more for each input; more is answered with 413" request_bytes: Bytes = "5MB";
     "Body of one request; 0 for three times request_bytes" body_bytes: Bytes = "0";
+    "Bodies of all requests under way; more are answered with 503" bodies_bytes: Bytes = "1GiB";
     "Activations of one batch" memory_bytes: Bytes = "2GiB";
     "Results kept in each model's cache; 0 for no cache" cache_bytes: Bytes = "256MiB";
     "Answers of admitted requests per model; more is answered with 503" result_bytes: Bytes = "1GiB";
     "Largest request that may use the fast lane" fast_bytes_per_request: Bytes = "500KB";
     "Text one key may have waiting in the fast lane" fast_bytes_per_key: Bytes = "2MB";
-    "What happens to inputs longer than the model's window: error, truncate, passages" truncation: TruncationPolicy = "truncate";
+    "What happens to inputs longer than the model's window: error, truncate, passages (rerankers; embedders truncate)" truncation: TruncationPolicy = "truncate";
     "Deadline of a request; the header x-request-timeout-ms can shorten it" request_timeout: Seconds = "60s";
     "Time to send a request's head, and a connection's longest pause" header_timeout: Seconds = "30s";
     "Time to send a request's body" body_timeout: Seconds = "30s";
