@@ -1,6 +1,8 @@
 //! A `config.json` that lies about the weights beside it: refused, or a model that embeds without a panic.
 #![no_main]
 
+mod shared;
+
 use elodex_kernels::{Kernels, Parallelism};
 use elodex_models::{Embedder, files::ModelFiles};
 use elodex_types::{Role, TruncationPolicy};
@@ -11,7 +13,7 @@ use std::sync::OnceLock;
 /// The tiny model whose weights and tokenizer stay as they are.
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/elodex-testkit/golden/bert_minilm/model");
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(init: shared::let_libraries_unwind(), |data: &[u8]| {
     let folder = scratch();
     std::fs::write(folder.join("config.json"), data).expect("a scratch file");
     let Ok(files) = ModelFiles::open(folder) else { return };
