@@ -21,9 +21,9 @@ mod embedder;
 mod error;
 pub mod exec;
 pub mod files;
-mod heads;
+pub mod heads;
 pub mod hub;
-mod pooling;
+pub mod pooling;
 mod reranker;
 pub mod spec;
 pub mod tokenizer;
@@ -44,8 +44,8 @@ pub struct Encoded {
     pub type_ids: Vec<u32>,
     /// First token that pooling may look at: past the prompt where the model says `include_prompt = false`.
     pub pool_from: usize,
-    /// Which of the model's low-rank adapters to run, where it has any.
-    pub adapter: Option<usize>,
+    /// Which of the model's routes runs it: models with an adapter or modules per role have two, others one.
+    pub route: usize,
     /// Receipt.
     pub truncation: Truncation,
 }

@@ -1,0 +1,121 @@
+//! NomicBERT: <https://arxiv.org/abs/2402.01613>, upstream `nomic-ai/nomic-bert-2048` (`modeling_hf_nomic_bert.py`).
+//! nomic-embed-text-v1 and v1.5; the mixture-of-experts v2 is refused.
+//!
+//! Post-norm, rotary positions with base 1000, SwiGLU whose gate is the *second* matrix (`fc12`), two segments, no
+//! biases but in the norms. The configuration uses GPT-2's key names.
+
+use super::loader::{check_sizes, corrupt, head_dim, part, positions, unsupported};
+use super::{Arch, Loader, Network};
+use crate::Result;
+use crate::exec::Backbone;
+use crate::spec::{LayerSpec, LayerWeights, NormKind, NormPlacement, Rotary, TransformerSpec, Weights};
+use elodex_kernels::Activation;
+use serde::Deserialize;
+
+pub(super) const ARCH: Arch =
+    Arch { names: &["NomicBertModel", "NomicBertForPreTraining"], model_type: "nomic_bert", load };
+
+#[derive(Debug, Deserialize)]
+struct Config {
+    vocab_size: usize,
+    n_embd: usize,
+    n_layer: usize,
+    n_head: usize,
+    n_inner: usize,
+    n_positions: usize,
+    activation_function: String,
+    layer_norm_epsilon: f32,
+    type_vocab_size: usize,
+    rotary_emb_base: f32,
+    rotary_emb_fraction: f32,
+    #[serde(default)]
+    rotary_emb_interleaved: bool,
+    #[serde(default)]
+    prenorm: bool,
+    #[serde(default)]
+    parallel_block: bool,
+    #[serde(default)]
+    use_rms_norm: bool,
+    #[serde(default)]
+    qkv_proj_bias: bool,
+    #[serde(default)]
+    mlp_fc1_bias: bool,
+    #[serde(default)]
+    mlp_fc2_bias: bool,
+    #[serde(default)]
+    num_experts: usize,
+}
+
+fn load(loader: &Loader<'_>) -> Result<Network> {
+    let config: Config = loader.parse()?;
+    let refused = [
+        (config.prenorm, "prenorm"),
+        (config.parallel_block, "parallel_block"),
+        (config.use_rms_norm, "use_rms_norm"),
+        (config.rotary_emb_interleaved, "rotary_emb_interleaved"),
+        (config.num_experts > 0, "num_experts"),
+    ];
+    if let Some((_, option)) = refused.iter().find(|(set, _)| *set) {
+        return Err(unsupported(format!("NomicBERT with {option} is not supported")));
+    }
+    if config.activation_function != "swiglu" {
+        return Err(unsupported(format!("NomicBERT activation `{}` is not swiglu", config.activation_function)));
+    }
+    let hidden = config.n_embd;
+    check_sizes(hidden, config.n_head, config.n_head, config.n_inner, config.n_layer)?;
+    let head_dim = head_dim(hidden, config.n_head)?;
+    let rotary_dim = (head_dim as f32 * config.rotary_emb_fraction) as usize;
+    if rotary_dim == 0 || rotary_dim > head_dim || !rotary_dim.is_multiple_of(2) {
+        return Err(corrupt(format!("rotary_emb_fraction {} of {head_dim} is not usable", config.rotary_emb_fraction)));
+    }
+    let weights = Weights {
+        tokens: loader.matrix("embeddings.word_embeddings.weight", config.vocab_size, hidden)?,
+        positions: None,
+        segments: Some(loader.matrix("embeddings.token_type_embeddings.weight", config.type_vocab_size, hidden)?),
+        embedding_norm: Some(loader.norm("emb_ln", hidden, true)?),
+        layers: (0..config.n_layer)
+            .map(|index| layer(loader, &config, &format!("encoder.layers.{index}")))
+            .collect::<Result<_>>()?,
+        final_norm: None,
+        relative_bias: None,
+    };
+    let spec = TransformerSpec {
+        hidden,
+        heads: config.n_head,
+        kv_heads: config.n_head,
+        head_dim,
+        intermediate: config.n_inner,
+        vocab: config.vocab_size,
+        max_positions: positions(config.n_positions, 0)?,
+        position_offset: 0,
+        norm: NormKind::LayerNorm,
+        norm_eps: config.layer_norm_epsilon,
+        placement: NormPlacement::Post,
+        causal: false,
+        attention_scale: (head_dim as f32).sqrt().recip(),
+        activation: Activation::Silu,
+        gated: true,
+        layers: vec![LayerSpec { window: None, rotary: Some(0) }; config.n_layer],
+        rotary: vec![Rotary::new(config.rotary_emb_base, rotary_dim)],
+    };
+    Ok(Network::encoder(Backbone::new(spec, weights, loader.kernels), None))
+}
+
+fn layer(loader: &Loader<'_>, config: &Config, name: &str) -> Result<LayerWeights> {
+    let hidden = config.n_embd;
+    let gate_and_up = ["fc12", "fc11"].map(|half| part(format!("{name}.mlp.{half}"), config.n_inner));
+    let qkv = part(format!("{name}.attn.Wqkv"), 3 * hidden);
+    Ok(LayerWeights {
+        qkv: loader.linear(&[qkv], hidden, config.qkv_proj_bias)?,
+        head_norms: None,
+        attention_out: loader.linear(
+            &[part(format!("{name}.attn.out_proj"), hidden)],
+            hidden,
+            config.qkv_proj_bias,
+        )?,
+        attention_norm: Some(loader.norm(&format!("{name}.norm1"), hidden, true)?),
+        up: loader.linear(&gate_and_up, hidden, config.mlp_fc1_bias)?,
+        down: loader.linear(&[part(format!("{name}.mlp.fc2"), hidden)], config.n_inner, config.mlp_fc2_bias)?,
+        feed_forward_norm: loader.norm(&format!("{name}.norm2"), hidden, true)?,
+    })
+}
