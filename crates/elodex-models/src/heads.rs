@@ -82,8 +82,13 @@ pub fn activation(path: &str) -> Result<Activation> {
 pub enum Narrowing {
     /// It does not.
     None,
-    /// Slice and re-normalise (Matryoshka), at any of `widths`, after a weightless LayerNorm where `norm` says so.
-    Slice { widths: Vec<usize>, norm: bool },
+    /// Slice and re-normalise (Matryoshka).
+    Slice {
+        /// The usual widths, widest first; any other can be sliced as well.
+        widths: Vec<usize>,
+        /// A weightless LayerNorm comes first.
+        norm: bool,
+    },
     /// A chain of learned projections, widest first, then re-normalise (zembed-1).
     Project(Vec<Linear>),
 }
