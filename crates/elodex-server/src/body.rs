@@ -7,9 +7,17 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use elodex_dialects::Problem;
 use elodex_types::Fault;
 use http_body_util::BodyExt as _;
+use std::time::Duration;
+
+/// How long a refused client may go on sending.
+const LONGEST_DRAIN: Duration = Duration::from_secs(2);
 
 /// The whole body, at most `body_bytes` of it, within `body_timeout`.
-pub(crate) async fn read(body: Body, headers: &HeaderMap, config: &ServerConfig) -> Result<Vec<u8>, Problem> {
+pub(crate) async fn read(
+    body: &mut Body,
+    headers: &HeaderMap,
+    config: &ServerConfig,
+) -> Result<Vec<u8>, Problem> {
     let limit = config.body_bytes;
     match tokio::time::timeout(config.body_timeout, collect(body, declared_length(headers), limit)).await {
         Ok(result) => result,
@@ -30,31 +38,37 @@ fn declared_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-async fn collect(mut body: Body, declared: Option<usize>, limit: usize) -> Result<Vec<u8>, Problem> {
+async fn collect(body: &mut Body, declared: Option<usize>, limit: usize) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::with_capacity(declared.unwrap_or(0).min(limit));
-    let mut seen = 0;
-    // A client that is still sending does not look at the answer, and closing on it may lose the answer. So an
-    // over-long body is read to its end, without being kept, as long as it is not absurdly long.
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Problem::new(Fault::User, "the request body ended early"))?;
         let Ok(data) = frame.into_data() else { continue };
-        seen += data.len();
-        if seen <= limit {
-            bytes.extend_from_slice(&data);
-        } else {
-            bytes = Vec::new();
-            if seen > limit.saturating_mul(2) {
-                break;
+        if bytes.len() + data.len() > limit {
+            let message = format!("the request body is longer than {limit} bytes; split the request");
+            return Err(Problem::new(Fault::TooLarge, message));
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes)
+}
+
+/// Reads what is left of a refused request's body, without keeping it and not for long.
+///
+/// A client that is still sending does not look for an answer, and closing the connection on it may cost it the answer
+/// (a reset discards what was received).
+pub(crate) async fn drain(body: &mut Body, config: &ServerConfig) {
+    let most = config.body_bytes.saturating_mul(2);
+    let rest = async {
+        let mut seen: usize = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            seen += frame.data_ref().map_or(0, |data| data.len());
+            if seen > most {
+                return;
             }
         }
-    }
-    if seen <= limit {
-        return Ok(bytes);
-    }
-    Err(Problem::new(
-        Fault::TooLarge,
-        format!("the request body is longer than {limit} bytes; split the request"),
-    ))
+    };
+    // A client too slow for this loses no more than without it.
+    let _ = tokio::time::timeout(LONGEST_DRAIN.min(config.body_timeout), rest).await;
 }
 
 /// The content type, where it says that the body is something else than JSON.

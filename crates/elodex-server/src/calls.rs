@@ -6,6 +6,7 @@ use crate::metrics::{CallRecord, lane_name};
 use crate::observe::Facts;
 use crate::registry::{ModelKind, Service};
 use crate::{body, info, reply, tokenize};
+use axum::body::Body;
 use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
@@ -37,43 +38,52 @@ pub(crate) async fn answer(
     route: Route,
     request: Request,
 ) -> Response {
-    let (parts, body) = request.into_parts();
-    if let Some(found) = body::foreign_type(&parts.headers)
-        && !matches!(route.operation, Operation::Info(_))
-    {
-        let message = format!("the content type is `{found}`; send json as `application/json`");
-        let mut response = reply::problem(dialect, &Problem::new(Fault::User, message));
-        *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        return response;
-    }
-    let (deadline, timeout) = match deadline(&parts.headers, app.config().request_timeout) {
-        Ok(deadline) => deadline,
-        Err(problem) => return reply::problem(dialect, &problem),
-    };
-    let work = answer_within(app, dialect, route, parts, body, deadline);
-    let result = match tokio::time::timeout_at(deadline.into(), work).await {
-        Ok(result) => result,
-        Err(_) => {
-            let message = format!("no answer within {} ms", timeout.as_millis());
-            Err(Problem::new(Fault::Deadline, message))
+    let (parts, mut body) = request.into_parts();
+    let takes_body = !matches!(route.operation, Operation::Info(_));
+    let refusal = match body::foreign_type(&parts.headers).filter(|_| takes_body) {
+        Some(found) => {
+            let message = format!("the content type is `{found}`; send json as `application/json`");
+            let mut response = reply::problem(dialect, &Problem::new(Fault::User, message));
+            *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            response
         }
+        None => match answer_in_time(&app, dialect, route, &parts, &mut body).await {
+            Ok(response) => return response,
+            Err(problem) => reply::problem(dialect, &problem),
+        },
     };
-    result.unwrap_or_else(|problem| reply::problem(dialect, &problem))
+    body::drain(&mut body, app.config()).await;
+    refusal
 }
 
-async fn answer_within(
-    app: App,
+async fn answer_in_time(
+    app: &App,
     dialect: &'static dyn Dialect,
     route: Route,
-    parts: Parts,
-    body: axum::body::Body,
+    parts: &Parts,
+    body: &mut Body,
+) -> Result<Response, Problem> {
+    let (deadline, timeout) = deadline(&parts.headers, app.config().request_timeout)?;
+    let work = run(app, dialect, route, parts, body, deadline);
+    tokio::time::timeout_at(deadline.into(), work).await.unwrap_or_else(|_| {
+        let message = format!("no answer within {} ms", timeout.as_millis());
+        Err(Problem::new(Fault::Deadline, message))
+    })
+}
+
+async fn run(
+    app: &App,
+    dialect: &'static dyn Dialect,
+    route: Route,
+    parts: &Parts,
+    body: &mut Body,
     deadline: Instant,
 ) -> Result<Response, Problem> {
     let caller = app.authorise(&parts.headers, Permission::ReadOnly)?;
     let facts = parts.extensions.get::<Facts>().cloned().unwrap_or_default();
     facts.set_key(&caller.key);
     if let Operation::Info(render) = route.operation {
-        return Ok(reply::json(render(&info::info(&app)?)?));
+        return Ok(reply::json(render(&info::info(app)?)?));
     }
     let _place = app.enter()?;
     let _room = app.reserve_body(body::expected_length(&parts.headers, app.config()))?;
