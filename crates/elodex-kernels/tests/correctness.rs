@@ -120,7 +120,7 @@ fn not_a_number_stays_one() {
 fn linear_matches() {
     // Miri checks the memory accesses, for which one odd shape across two blocks of the depth is enough.
     let shapes: &[_] = if cfg!(miri) {
-        &[(5, 11, 515)]
+        &[(2, 11, 515)]
     } else {
         &[(1, 1, 1), (1, 33, 7), (5, 32, 64), (13, 70, 513), (25, 31, 1040), (37, 97, 384), (200, 40, 65)]
     };
@@ -132,7 +132,7 @@ fn linear_matches() {
             let residual = noise(m * n, 4);
             let packed = kernels.pack(&weight, n, k);
             for activation in [Activation::Identity, Activation::Gelu, Activation::Tanh] {
-                for parts in 0..4 {
+                for parts in if cfg!(miri) { 3..4 } else { 0..4 } {
                     let bias = (parts & 1 > 0).then_some(&bias[..]);
                     let residual = (parts & 2 > 0).then_some(&residual[..]);
                     let epilogue = Epilogue { bias, activation, residual };
