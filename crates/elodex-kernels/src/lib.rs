@@ -7,7 +7,21 @@
 //!
 //! [`Kernels`] is the proof that the CPU has the instruction set it names; it is `Copy` and passed by value.
 //!
+//! Kernels are written once over a small trait of f32 lanes (`simd`) and compiled per instruction set; `unsafe` is
+//! confined to the instruction sets, the GEMM tile, the transposes and the sharing of an output among tasks.
+//!
 //! Slices whose length is not that of their documented shape are a bug of the caller: methods panic on them.
+//!
+//! ```
+//! use elodex_kernels::{Activation, Epilogue, Kernels, Parallelism};
+//!
+//! let kernels = Kernels::detect();
+//! let weight = kernels.pack(&[1.0, 0.0, 0.0, 2.0, 1.0, 1.0], 3, 2);
+//! let epilogue = Epilogue { bias: Some(&[0.0, 0.0, -9.0]), activation: Activation::Relu, residual: None };
+//! let mut out = [0.0; 3];
+//! kernels.linear(&[3.0, 4.0], 1, &weight, epilogue, &mut out, Parallelism::Serial);
+//! assert_eq!(out, [3.0, 8.0, 0.0]);
+//! ```
 
 mod activation;
 mod attention;
