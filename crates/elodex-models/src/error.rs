@@ -14,6 +14,8 @@ pub enum ErrorKind {
     Unsupported,
     /// The licence forbids commercial use and was not accepted.
     Licence,
+    /// The hub refuses access: the repository is private or gated, or the token is missing or wrong.
+    Access,
     /// The request asks for what the model cannot do: a missing role, an unknown dimension.
     Request,
     /// An input is longer than the model's window and the policy is to refuse.
@@ -31,7 +33,7 @@ impl Kind for ErrorKind {
         match self {
             ErrorKind::NotFound => Fault::NotFound,
             ErrorKind::Request | ErrorKind::TooLong => Fault::User,
-            ErrorKind::Licence => Fault::Forbidden,
+            ErrorKind::Licence | ErrorKind::Access => Fault::Forbidden,
             ErrorKind::Network => Fault::Upstream,
             ErrorKind::Corrupt | ErrorKind::Unsupported | ErrorKind::Io | ErrorKind::Bug => Fault::Bug,
         }

@@ -1,5 +1,7 @@
 //! What `ModelFiles` makes of model directories, legal and not.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use elodex_models::ErrorKind;
 use elodex_models::files::{ChatRerank, ModelFiles, Module, Overrides, Pooling, PoolingMode};
 use serde_json::{Value, json};

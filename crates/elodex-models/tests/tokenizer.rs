@@ -1,5 +1,7 @@
 //! Tokenising and framing against the tokenizers crate's own whole-call results.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use elodex_models::ErrorKind;
 use elodex_models::tokenizer::TextTokenizer;
 use proptest::prelude::*;
