@@ -54,5 +54,4 @@ RERANK = [
     ("  où est le café ? ", "\tLe café de Zoé est près de la rivière 🚀.\n"),
     ("東京の図書館", "図書館は九時に開きます。"),
     ("how many locks has the canal", LONG),
-    (LONG, "No ferry is a bridge. " + LONG),
 ]
