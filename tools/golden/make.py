@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+from pathlib import Path
 
-import bert
 from common import deterministic
 
-FAMILIES = {} | bert.FAMILIES
+
+def discover() -> dict:
+    """The families of every module here, from its name to the function that writes it."""
+    families = {}
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        if file.stem != "make":
+            families |= getattr(importlib.import_module(file.stem), "FAMILIES", {})
+    return families
 
 
 def main() -> None:
     deterministic()
-    names = sys.argv[1:] or list(FAMILIES)
-    unknown = [name for name in names if name not in FAMILIES]
+    families = discover()
+    names = sys.argv[1:] or list(families)
+    unknown = [name for name in names if name not in families]
     if unknown:
-        raise SystemExit(f"unknown families {unknown}; known: {', '.join(FAMILIES)}")
+        raise SystemExit(f"unknown families {unknown}; known: {', '.join(families)}")
     for name in names:
-        FAMILIES[name]()
+        families[name]()
 
 
 if __name__ == "__main__":
