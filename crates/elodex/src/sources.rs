@@ -1,13 +1,15 @@
 //! Which models there are, by name, and where their files lie.
 
 use crate::cli::ModelFlags;
+use crate::output;
 use crate::settings::{ConfigFile, Licences, ModelEntry, Origin};
 use anyhow::{Context as _, anyhow, bail};
 use elodex_models::files::ModelFiles;
+use elodex_models::hub::{Hub, Progress, resolve};
 use elodex_server::AliasTarget;
 use elodex_types::Role;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const MODELS_VARIABLE: &str = "ELODEX_MODELS";
 const ALIASES_VARIABLE: &str = "ELODEX_ALIASES";
@@ -138,15 +140,43 @@ fn parse_aliases(aliases: &[String]) -> anyhow::Result<BTreeMap<String, String>>
         .collect()
 }
 
-/// The files of a model, if its licence allows this use.
+/// The files of a model, if its licence allows this use. A model of the hub that is not in the cache is fetched.
 pub(crate) fn open(entry: &ModelEntry) -> anyhow::Result<ModelFiles> {
-    let directory = Path::new(&entry.source);
-    if !directory.is_dir() {
-        bail!("there is no directory `{}`", entry.source);
-    }
-    let files = ModelFiles::open(directory)?;
+    let files = with_progress(|report| Ok(resolve(&entry.source, &Hub::from_env()?, report)?))?;
     files.gate(entry.licences == Licences::Accepted)?;
     Ok(files)
+}
+
+/// Brings a model of the hub up to date in the cache and returns its folder; a directory is returned as it is.
+pub(crate) fn pull(source: &str) -> anyhow::Result<PathBuf> {
+    if Path::new(source).is_dir() {
+        return Ok(source.into());
+    }
+    let (id, revision) = repository(source);
+    with_progress(|report| Ok(Hub::from_env()?.pull(id, revision, report)?))
+}
+
+/// `owner/name@revision` in its two parts.
+pub(crate) fn repository(source: &str) -> (&str, Option<&str>) {
+    match source.split_once('@') {
+        Some((id, revision)) => (id, Some(revision)),
+        None => (source, None),
+    }
+}
+
+/// Shows a bar from the first byte that `fetch` reports.
+fn with_progress<T>(
+    fetch: impl FnOnce(&mut dyn FnMut(Progress<'_>)) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let mut bar = None;
+    let result = fetch(&mut |progress: Progress<'_>| {
+        let bar = bar.get_or_insert_with(|| output::progress(progress.total, "bytes"));
+        bar.set_position(progress.done);
+    });
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    result
 }
 
 #[cfg(test)]

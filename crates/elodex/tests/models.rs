@@ -5,12 +5,11 @@
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 fn golden(name: &str) -> String {
-    let path =
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../elodex-testkit/golden").join(name).join("model");
+    let path = elodex_testkit::golden_dir(name).join("model");
     path.to_str().unwrap().to_owned()
 }
 
@@ -75,7 +74,7 @@ fn embed_reads_standard_input_and_says_what_it_cut() {
 #[test]
 fn rerank_orders_documents() {
     let home = tempfile::tempdir().unwrap();
-    let model = golden("bert_cross_encoder");
+    let model = golden("bert_cross");
     let run = |arguments: &[&str]| {
         let arguments = [&["rerank", "--model", &model, "--query", "who counts ships?"], arguments].concat();
         ok(command(home.path(), &arguments).output().unwrap())
@@ -96,8 +95,7 @@ fn rerank_orders_documents() {
 #[test]
 fn a_model_of_the_other_kind_is_refused_by_name() {
     let home = tempfile::tempdir().unwrap();
-    let output =
-        command(home.path(), &["embed", "--model", &golden("bert_cross_encoder"), "x"]).output().unwrap();
+    let output = command(home.path(), &["embed", "--model", &golden("bert_cross"), "x"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(stderr.contains("is no embedder but a reranker; use `elodex rerank`"), "{stderr}");
@@ -106,7 +104,7 @@ fn a_model_of_the_other_kind_is_refused_by_name() {
 #[test]
 fn models_are_shown_and_pass_the_doctor() {
     let home = tempfile::tempdir().unwrap();
-    let (embedder, reranker) = (golden("bert_minilm"), golden("bert_cross_encoder"));
+    let (embedder, reranker) = (golden("bert_minilm"), golden("bert_cross"));
     let shown = ok(command(home.path(), &["models", "show", &embedder]).output().unwrap());
     assert!(shown.contains("kind") && shown.contains("embedder") && shown.contains("fingerprint"), "{shown}");
     let shown = ok(command(home.path(), &["models", "show", &reranker]).output().unwrap());

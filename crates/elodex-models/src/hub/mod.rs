@@ -85,6 +85,16 @@ impl Hub {
             .endpoint(variable("HF_ENDPOINT").as_deref().unwrap_or(ENDPOINT)))
     }
 
+    /// The folder that holds the `models--…` folders.
+    pub fn cache_root(&self) -> &Path {
+        self.cache.root()
+    }
+
+    /// The address models are pulled from; `None` offline.
+    pub fn address(&self) -> Option<&str> {
+        (!self.offline).then_some(self.endpoint.as_str())
+    }
+
     /// Another hub or a mirror: scheme, host and port, with a path in front of `/api` where it has one.
     #[must_use]
     pub fn endpoint(mut self, endpoint: &str) -> Self {

@@ -7,9 +7,9 @@ use elodex_server::keys::KeyStore;
 use elodex_server::{
     Access, App, Defaults, ModelKind, ModelRegistry, RateLimits, ServedModel, ServerConfig, Service, Stopped,
 };
+use elodex_testkit::golden_dir;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -18,14 +18,10 @@ use tokio::task::JoinHandle;
 
 pub(crate) const KEY: &str = "the key of the tests";
 pub(crate) const EMBEDDER: &str = "bert_minilm";
-pub(crate) const RERANKER: &str = "bert_cross_encoder";
+pub(crate) const RERANKER: &str = "bert_cross";
 
 /// Every test that waits for something gives up after this many looks, 10 ms apart.
 const LOOKS: usize = 6_000;
-
-fn golden(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../elodex-testkit/golden").join(name).join("model")
-}
 
 /// What tests vary.
 pub(crate) struct Options {
@@ -95,7 +91,7 @@ impl Answer {
 }
 
 fn served(name: &str, directory: &str, limits: &EngineLimits, runtime: &Arc<Runtime>) -> ServedModel {
-    let files = ModelFiles::open(&golden(directory)).unwrap();
+    let files = ModelFiles::open(&golden_dir(directory).join("model")).unwrap();
     let kind = ModelKind::of(&files);
     let service = Service::start(&files, kind, Kernels::detect(), runtime, limits.clone()).unwrap();
     ServedModel { name: name.to_owned(), files, service, limits: limits.clone() }

@@ -8,6 +8,7 @@ use crate::settings::{ConfigFile, ModelEntry, Settings, Sources};
 use crate::sources::{Models, open};
 use anyhow::{Context as _, bail, ensure};
 use elodex_kernels::{Isa, Kernels};
+use elodex_models::hub::Hub;
 use elodex_server::keys::KeyFile;
 use elodex_server::{ModelKind, Service};
 use elodex_types::{EmbedRequest, EmbedResponse, Latency, RerankRequest, Role};
@@ -45,6 +46,7 @@ pub(crate) fn doctor(config: Option<PathBuf>, arguments: DoctorArgs) -> anyhow::
     report.add("instruction sets", Ok(instruction_sets()));
     report.add("processors", processors());
     report.add("memory", memory());
+    report.add("model cache", model_cache());
     match ConfigFile::find(config, &environment) {
         Err(error) => report.add("configuration", Err(error)),
         Ok(file) => {
@@ -84,6 +86,18 @@ fn memory() -> anyhow::Result<String> {
     let mebibytes = available / 1024;
     ensure!(mebibytes >= 256, "{mebibytes} MiB available; even a small model needs 256 MiB");
     Ok(format!("{mebibytes} MiB available"))
+}
+
+/// Whether models can be kept, how many there are, and where others would come from.
+fn model_cache() -> anyhow::Result<String> {
+    let hub = Hub::from_env()?;
+    let root = hub.cache_root();
+    std::fs::create_dir_all(root).with_context(|| format!("cannot make `{}`", root.display()))?;
+    let probe = root.join(format!(".elodex-doctor-{}", std::process::id()));
+    std::fs::write(&probe, "probe").with_context(|| format!("cannot write to `{}`", root.display()))?;
+    std::fs::remove_file(&probe).with_context(|| format!("cannot tidy up `{}`", probe.display()))?;
+    let from = hub.address().map_or("offline".to_owned(), |address| format!("more from {address}"));
+    Ok(format!("{} models in {}, {from}", hub.list()?.len(), root.display()))
 }
 
 fn key_file(settings: &Settings) -> anyhow::Result<String> {

@@ -9,6 +9,7 @@ mod local;
 mod models;
 mod rerank;
 mod serve;
+mod verify;
 
 use crate::cli::{Cli, Command, ModelFlags};
 use crate::output;

@@ -1,11 +1,13 @@
 //! `elodex models`.
 
+use super::verify;
 use crate::cli::{ModelsCommand, SourceArgs};
 use crate::output;
 use crate::settings::{Licences, ModelEntry, Sources};
-use crate::sources::{Models, open};
+use crate::sources::{Models, open, pull};
 use elodex_kernels::Kernels;
 use elodex_models::files::{Licence, ModelFiles};
+use elodex_models::hub::Hub;
 use elodex_models::{Embedder, Reranker};
 use elodex_server::ModelKind;
 
@@ -16,10 +18,13 @@ pub(crate) fn run(sources: &Sources, command: &ModelsCommand) -> anyhow::Result<
         ModelsCommand::Aliases => aliases(&models),
         ModelsCommand::Show(arguments) => show(&models, arguments),
         ModelsCommand::Pull(arguments) => {
-            let files = open(&entry(&models, arguments)?)?;
-            output::line(files.dir.display())
+            let entry = entry(&models, arguments)?;
+            let folder = pull(&entry.source)?;
+            // The licence is known only now; a model that may not be used is said so before anybody builds on it.
+            ModelFiles::open(&folder)?.gate(entry.licences == Licences::Accepted)?;
+            output::line(folder.display())
         }
-        ModelsCommand::Verify { source } => verify(source),
+        ModelsCommand::Verify { source } => verify::verify(&models.find(source, true)?.0.source),
     }
 }
 
@@ -28,15 +33,18 @@ fn entry(models: &Models, arguments: &SourceArgs) -> anyhow::Result<ModelEntry> 
 }
 
 fn list(models: &Models) -> anyhow::Result<()> {
-    let rows: Vec<Vec<String>> = models
-        .entries
-        .iter()
-        .map(|entry| {
-            let kind = entry.kind.map_or("auto", ModelKind::as_str).to_owned();
-            vec![entry.name(), kind, entry.source.clone()]
-        })
-        .collect();
-    output::line(output::table(&["name", "kind", "source"], &rows))
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for entry in &models.entries {
+        let kind = entry.kind.map_or("auto", ModelKind::as_str).to_owned();
+        rows.push(vec![entry.name(), "configuration".to_owned(), kind, entry.source.clone()]);
+    }
+    for cached in Hub::from_env()?.list()? {
+        let revision = cached.revisions.first().unwrap_or(&cached.commit);
+        let source = format!("{}@{revision}", cached.id);
+        let megabytes = format!("{} MB", cached.bytes.div_ceil(1_000_000));
+        rows.push(vec![cached.id, "cache".to_owned(), megabytes, source]);
+    }
+    output::line(output::table(&["name", "from", "kind or size", "source"], &rows))
 }
 
 fn aliases(models: &Models) -> anyhow::Result<()> {
@@ -116,8 +124,4 @@ fn reranker_rows(files: &ModelFiles, rows: &mut Vec<Vec<String>>) -> anyhow::Res
         row("fingerprint", info.fingerprint),
     ]);
     Ok(())
-}
-
-fn verify(source: &str) -> anyhow::Result<()> {
-    anyhow::bail!("`{source}` is not in the cache")
 }
