@@ -1,0 +1,451 @@
+//! The thread of one model: picks work fairly, tokenises it, packs a batch, runs it, tells the callers.
+//!
+//! One batch runs at a time, so what arrives meanwhile waits for one batch at most before its turn is decided. A
+//! request of many inputs is never more than the queue's members: every batch takes from it what fairness allows.
+
+use crate::backend::{Backend, Part, Receipt};
+use crate::cache::Cache;
+use crate::error::{of_model, of_panic};
+use crate::job::{JobId, Ready, Settled};
+use crate::queue::{Pick, Queue, Room, Work};
+use crate::stats::Counters;
+use crate::{EngineLimits, Error, ErrorKind, Result, Runtime};
+use elodex_kernels::Parallelism;
+use elodex_models::Encoded;
+use elodex_types::Lane;
+use rayon::prelude::*;
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Text that may be tokenised for one batch, in bytes per token of the batch.
+const TEXT_BYTES_PER_TOKEN: usize = 16;
+
+/// Rounds of picking and tokenising for one batch, for texts that turn out shorter in tokens than estimated.
+const FILL_ROUNDS: usize = 4;
+
+/// Tokens per byte before anything has been tokenised, and how much a new measurement counts.
+const FIRST_TOKENS_PER_BYTE: f64 = 0.25;
+const MEASUREMENT_WEIGHT: f64 = 0.05;
+
+/// What the scheduler's thread and the callers share.
+pub(crate) struct Shared<B: Backend> {
+    pub(crate) backend: B,
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) limits: EngineLimits,
+    /// Tokens of a batch that fit both `batch_tokens` and `memory_bytes`.
+    pub(crate) token_budget: usize,
+    pub(crate) cache: Cache<B::Output>,
+    pub(crate) counters: Counters,
+    pub(crate) queue: Mutex<Queue<B>>,
+    /// Work arrived, or the service is stopping.
+    pub(crate) changed: Condvar,
+    /// The scheduler's thread has nothing more to do.
+    pub(crate) stopped: Condvar,
+}
+
+impl<B: Backend> Shared<B> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Queue<B>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A part on its way into a batch.
+struct Item<B: Backend> {
+    job: JobId,
+    slot: usize,
+    position: usize,
+    call: Arc<B::Call>,
+    part: Part,
+    /// What was charged for it so far.
+    charged: usize,
+}
+
+/// A text on its way to the tokeniser.
+struct Untokenised<B: Backend> {
+    job: JobId,
+    slot: usize,
+    call: Arc<B::Call>,
+    charged: usize,
+    text: String,
+}
+
+/// A text the tokeniser has dealt with.
+struct Tokenised<B: Backend> {
+    job: JobId,
+    slot: usize,
+    call: Arc<B::Call>,
+    charged: usize,
+    bytes: usize,
+    parts: Result<Vec<Part>, TokeniseError>,
+}
+
+enum TokeniseError {
+    /// What all inputs of the call share cannot be used.
+    Call(Error),
+    Model(elodex_models::Error),
+    Panic(Error),
+}
+
+/// Runs until the service is stopped and all accepted work is done.
+pub(crate) fn run<B: Backend>(shared: &Shared<B>) {
+    let survived = catch_unwind(AssertUnwindSafe(|| {
+        let mut scheduler = Scheduler { shared, tokens_per_byte: FIRST_TOKENS_PER_BYTE };
+        while let Some(lane) = scheduler.next_lane() {
+            scheduler.step(lane);
+        }
+    }));
+    let mut queue = shared.lock();
+    queue.stopping = true;
+    let left = queue.drain();
+    drop(queue);
+    if let Err(panic) = survived {
+        let error = of_panic("being scheduled", panic.as_ref());
+        tracing::error!(requests = left.len(), error = error.report(), "a scheduler died");
+    }
+    for job in left {
+        job.fail(Error::new(ErrorKind::Bug, "the scheduler of this model died; restart the service")).tell();
+    }
+    shared.lock().stopped = true;
+    shared.stopped.notify_all();
+}
+
+struct Scheduler<'a, B: Backend> {
+    shared: &'a Shared<B>,
+    tokens_per_byte: f64,
+}
+
+impl<B: Backend> Scheduler<'_, B> {
+    /// Waits for work; `None` when stopping and nothing is left.
+    fn next_lane(&self) -> Option<Lane> {
+        loop {
+            self.expire();
+            let mut queue = self.shared.lock();
+            if let Some(lane) = queue.next_lane() {
+                return Some(lane);
+            }
+            if queue.stopping {
+                return None;
+            }
+            drop(self.shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    fn expire(&self) {
+        let expired = self.shared.lock().expire(Instant::now());
+        for (inputs, settled) in expired {
+            self.shared.counters.expired.add(inputs as u64);
+            settled.tell();
+        }
+    }
+
+    /// One batch.
+    fn step(&mut self, lane: Lane) {
+        let started = Instant::now();
+        let batch = self.gather(lane);
+        let batch = self.commit(batch);
+        if batch.is_empty() {
+            return;
+        }
+        let results = self.compute(&batch);
+        let bytes = match results {
+            Ok(results) => self.deliver(batch, results),
+            Err(failure) => self.fail_batch(&batch, &failure),
+        };
+        self.shared.lock().measure(bytes, started.elapsed());
+        self.shared.cache.settle();
+    }
+
+    /// Picks and tokenises work until a batch is full enough or nothing waits.
+    fn gather(&mut self, lane: Lane) -> Vec<Item<B>> {
+        let budget = self.shared.token_budget;
+        let (mut ready, mut fresh) = (Vec::new(), Vec::new());
+        let mut tokens = 0;
+        let mut text_room = budget.saturating_mul(TEXT_BYTES_PER_TOKEN);
+        for _ in 0..FILL_ROUNDS {
+            let room = Room {
+                empty: ready.is_empty() && fresh.is_empty(),
+                tokens: budget - tokens,
+                text_bytes: text_room,
+            };
+            let picks = self.pick(lane, &room);
+            if picks.is_empty() {
+                break;
+            }
+            let mut texts = Vec::new();
+            for pick in picks {
+                let Pick { job, slot, call, charged, work } = pick;
+                match work {
+                    Work::Part { position, part } => {
+                        ready.push(Item { job, slot, position, call, part, charged });
+                    }
+                    Work::Text(text) => {
+                        text_room = text_room.saturating_sub(text.len());
+                        texts.push(Untokenised { job, slot, call, charged, text });
+                    }
+                }
+            }
+            if !texts.is_empty() {
+                let tokenised = self.tokenise(texts);
+                self.absorb(tokenised, &mut fresh);
+            }
+            tokens = ready.iter().chain(&fresh).map(|item| item.part.tokens()).sum();
+            if tokens >= budget - budget / 4 {
+                break;
+            }
+        }
+        let (batch, left) = pack(ready, fresh, budget);
+        let mut queue = self.shared.lock();
+        // Backwards, so that what goes to the head of a job keeps its order.
+        for item in left.into_iter().rev() {
+            queue.correct(item.job, -(item.charged as i64));
+            queue.put_back(item.job, Ready { slot: item.slot, position: item.position, part: item.part });
+        }
+        batch
+    }
+
+    fn pick(&self, lane: Lane, room: &Room) -> Vec<Pick<B>> {
+        let backend = &self.shared.backend;
+        let tokens_per_byte = self.tokens_per_byte;
+        self.shared.lock().pick(lane, room, |call, bytes| {
+            let tokens = (bytes as f64 * tokens_per_byte).ceil() as usize;
+            tokens.clamp(1, backend.most_tokens(call).unwrap_or(usize::MAX).max(1))
+        })
+    }
+
+    /// Tokenises texts in parallel. A panic or an error stays with its text.
+    fn tokenise(&self, texts: Vec<Untokenised<B>>) -> Vec<Tokenised<B>> {
+        let started = Instant::now();
+        let backend = &self.shared.backend;
+        let mut seen = HashSet::new();
+        let calls: Vec<(JobId, Arc<B::Call>)> = texts
+            .iter()
+            .filter(|text| seen.insert(text.job))
+            .map(|text| (text.job, Arc::clone(&text.call)))
+            .collect();
+        let tokenised = self.shared.runtime.install(|| {
+            let mut unusable: Vec<(JobId, Error)> = calls
+                .into_par_iter()
+                .filter_map(|(job, call)| {
+                    let opened = catch_unwind(AssertUnwindSafe(|| backend.open(&call)))
+                        .unwrap_or_else(|panic| Err(of_panic("tokenising", panic.as_ref())));
+                    opened.err().map(|error| (job, error))
+                })
+                .collect();
+            let broken: HashSet<JobId> = unusable.iter().map(|(job, _)| *job).collect();
+            let (lost, usable): (Vec<_>, Vec<_>) =
+                texts.into_iter().partition(|text: &Untokenised<B>| broken.contains(&text.job));
+            let mut tokenised: Vec<Tokenised<B>> = usable
+                .into_par_iter()
+                .map(|Untokenised { job, slot, call, charged, text }| {
+                    let parts = match catch_unwind(AssertUnwindSafe(|| backend.prepare(&call, &text))) {
+                        Ok(parts) => parts.map_err(TokeniseError::Model),
+                        Err(panic) => Err(TokeniseError::Panic(of_panic("tokenising", panic.as_ref()))),
+                    };
+                    Tokenised { job, slot, call, charged, bytes: text.len(), parts }
+                })
+                .collect();
+            for Untokenised { job, slot, call, charged, text } in lost {
+                // The job ends with its first error; its other texts of this round have nothing to add.
+                let Some(at) = unusable.iter().position(|(broken, _)| *broken == job) else { continue };
+                let parts = Err(TokeniseError::Call(unusable.swap_remove(at).1));
+                tokenised.push(Tokenised { job, slot, call, charged, bytes: text.len(), parts });
+            }
+            tokenised
+        });
+        self.shared.counters.tokenise_nanos.add_time(started.elapsed());
+        tokenised
+    }
+
+    /// Takes tokenised texts of living jobs as items; a text that cannot run ends its job.
+    fn absorb(&mut self, tokenised: Vec<Tokenised<B>>, fresh: &mut Vec<Item<B>>) {
+        let mut settled = Vec::new();
+        let mut queue = self.shared.lock();
+        for Tokenised { job, slot, call, charged, bytes, parts } in tokenised {
+            let Some(waiting) = queue.job_mut(job) else { continue };
+            let subject = waiting.subject(slot);
+            let parts = match parts
+                .map_err(|error| error.about(&subject))
+                .and_then(|parts| self.check(&subject, parts))
+            {
+                Ok(parts) => parts,
+                Err(error) => {
+                    settled.extend(queue.fail(job, error));
+                    continue;
+                }
+            };
+            waiting.expect_parts(slot, parts.len());
+            let counted = waiting.bytes(slot);
+            let tokens: usize = parts.iter().map(Part::tokens).sum();
+            if parts.iter().all(|part| !part.encoded.truncation.cut()) && bytes > 0 {
+                let measured = tokens as f64 / counted as f64;
+                self.tokens_per_byte += MEASUREMENT_WEIGHT * (measured - self.tokens_per_byte);
+            }
+            queue.correct(job, tokens as i64 - charged as i64);
+            for (position, part) in parts.into_iter().enumerate() {
+                let charged = part.tokens();
+                fresh.push(Item { job, slot, position, call: Arc::clone(&call), part, charged });
+            }
+        }
+        drop(queue);
+        settled.into_iter().for_each(Settled::tell);
+    }
+
+    /// Refuses parts that can never run.
+    fn check(&self, subject: &str, parts: Vec<Part>) -> Result<Vec<Part>> {
+        if parts.is_empty() {
+            return Err(Error::new(ErrorKind::Bug, format!("{subject}: the tokenizer gave nothing to run")));
+        }
+        for part in &parts {
+            if part.tokens() <= self.shared.token_budget {
+                continue;
+            }
+            let (needed, limit) =
+                (self.shared.backend.activation_bytes(part.tokens()), self.shared.limits.memory_bytes);
+            if needed > limit {
+                return Err(Error::new(
+                    ErrorKind::TooLarge,
+                    format!(
+                        "{subject}: {} tokens need {needed} bytes of activations, more than the limit of {limit}; \
+                         shorten it or raise memory_bytes",
+                        part.tokens()
+                    ),
+                ));
+            }
+        }
+        Ok(parts)
+    }
+
+    /// The last look before the model runs: whoever has gone or is too late costs nothing.
+    fn commit(&self, mut batch: Vec<Item<B>>) -> Vec<Item<B>> {
+        self.expire();
+        let now = Instant::now();
+        let mut queue = self.shared.lock();
+        batch.retain(|item| {
+            let Some(job) = queue.job_mut(item.job) else { return false };
+            if let Some(waited) = job.start(now) {
+                self.shared.counters.queue_nanos.add_time(waited);
+            }
+            true
+        });
+        batch
+    }
+
+    fn compute(&self, batch: &[Item<B>]) -> Result<Vec<B::Raw>, BatchFailure> {
+        let started = Instant::now();
+        let Shared { backend, runtime, counters, .. } = self.shared;
+        let inputs: Vec<(&B::Call, &Encoded)> =
+            batch.iter().map(|item| (item.call.as_ref(), &item.part.encoded)).collect();
+        let outcome =
+            runtime.install(|| catch_unwind(AssertUnwindSafe(|| backend.run(&inputs, Parallelism::Pool))));
+        counters.compute_nanos.add_time(started.elapsed());
+        counters.batches.add(1);
+        counters.tokens.add(batch.iter().map(|item| item.part.tokens() as u64).sum());
+        match outcome {
+            Ok(Ok(results)) if results.len() == batch.len() => Ok(results),
+            Ok(Ok(results)) => Err(BatchFailure::Count(results.len())),
+            Ok(Err(error)) => Err(BatchFailure::Model(Arc::new(error))),
+            Err(panic) => Err(BatchFailure::Panic(of_panic("running a batch", panic.as_ref()).to_string())),
+        }
+    }
+
+    /// Files the results and tells whoever is complete; the bytes of the inputs that are.
+    fn deliver(&self, batch: Vec<Item<B>>, results: Vec<B::Raw>) -> u64 {
+        let now = Instant::now();
+        let mut finished_bytes = 0;
+        let mut settled = Vec::new();
+        let mut keep = Vec::new();
+        let mut queue = self.shared.lock();
+        for (item, raw) in batch.into_iter().zip(results) {
+            let receipt: Receipt = item.part.receipt();
+            let Some(job) = queue.job_mut(item.job) else { continue };
+            match job.file(&self.shared.backend, item.slot, item.position, receipt, raw) {
+                Ok(None) => {}
+                Ok(Some(output)) => {
+                    keep.push(output);
+                    let (lane, key, bytes) = (job.lane, Arc::clone(&job.key), job.bytes(item.slot));
+                    let complete = job.unfinished() == 0;
+                    queue.release(lane, &key, bytes);
+                    finished_bytes += bytes;
+                    if complete {
+                        settled.extend(queue.remove(item.job).map(|job| job.complete(now)));
+                    }
+                }
+                Err(error) => settled.extend(queue.fail(item.job, error)),
+            }
+        }
+        drop(queue);
+        for (key, output) in keep {
+            self.shared.cache.insert(key, output);
+        }
+        settled.into_iter().for_each(Settled::tell);
+        finished_bytes
+    }
+
+    /// Ends every job that had a part in a failed batch, and no other.
+    fn fail_batch(&self, batch: &[Item<B>], failure: &BatchFailure) -> u64 {
+        let mut queue = self.shared.lock();
+        let settled: Vec<_> = batch.iter().filter_map(|item| queue.fail(item.job, failure.error())).collect();
+        drop(queue);
+        settled.into_iter().for_each(Settled::tell);
+        0
+    }
+}
+
+impl TokeniseError {
+    fn about(self, subject: &str) -> Error {
+        match self {
+            TokeniseError::Call(error) => error,
+            TokeniseError::Model(error) => of_model(subject, error),
+            TokeniseError::Panic(error) => Error::new(ErrorKind::Bug, subject).caused_by(error),
+        }
+    }
+}
+
+/// Why a whole batch has no results.
+enum BatchFailure {
+    Model(Arc<elodex_models::Error>),
+    Panic(String),
+    Count(usize),
+}
+
+impl BatchFailure {
+    /// One error per job that was in the batch.
+    fn error(&self) -> Error {
+        match self {
+            // A single input's fault is found when it is tokenised; here nobody in particular is to blame.
+            BatchFailure::Model(error) => {
+                Error::new(ErrorKind::Bug, "the model could not run a batch").caused_by(Arc::clone(error))
+            }
+            BatchFailure::Panic(message) => Error::new(ErrorKind::Bug, message.clone()),
+            BatchFailure::Count(count) => {
+                Error::new(ErrorKind::Bug, format!("the model answered a batch with {count} results"))
+            }
+        }
+    }
+}
+
+/// Chooses a batch of at most `budget` tokens, longest first: everything that was ready, then of the fresh parts, the
+/// longest that fit. A part over the budget runs alone.
+fn pack<B: Backend>(
+    ready: Vec<Item<B>>,
+    mut fresh: Vec<Item<B>>,
+    budget: usize,
+) -> (Vec<Item<B>>, Vec<Item<B>>) {
+    let mut tokens = ready.iter().map(|item| item.part.tokens()).sum::<usize>();
+    let mut batch = ready;
+    let mut left = Vec::new();
+    fresh.sort_by_key(|item| std::cmp::Reverse(item.part.tokens()));
+    for item in fresh {
+        let more = item.part.tokens();
+        if batch.is_empty() || tokens + more <= budget {
+            tokens += more;
+            batch.push(item);
+        } else {
+            left.push(item);
+        }
+    }
+    batch.sort_by_key(|item| std::cmp::Reverse(item.part.tokens()));
+    (batch, left)
+}
