@@ -68,7 +68,7 @@ def randomise(module: torch.nn.Module, seed: int) -> dict[str, torch.Tensor]:
         elif "embed" in leaf:
             value = 0.3 * noise
         else:
-            value = noise * (1.1 / math.sqrt(parameter.shape[-1]))
+            value = noise * (1.5 / math.sqrt(parameter.shape[-1]))
         parameter.data.copy_(value)
     names = {name for name, _ in module.named_parameters()}
     return {name: value.clone().contiguous() for name, value in module.state_dict().items() if name in names}
@@ -77,6 +77,10 @@ def randomise(module: torch.nn.Module, seed: int) -> dict[str, torch.Tensor]:
 def save_weights(path: Path, state: dict[str, torch.Tensor]) -> None:
     save_file({name: state[name].contiguous() for name in sorted(state)}, str(path), metadata={"format": "pt"})
     path.chmod(0o644)
+
+
+def rounded(state: dict[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    return {name: value.to(dtype) for name, value in state.items()}
 
 
 def save_sharded(directory: Path, shards: list[dict[str, torch.Tensor]]) -> None:
@@ -195,13 +199,14 @@ def write_legacy_st(
 class Capture:
     """Forward hooks that keep what one call of a model computed, stage by stage.
 
-    `entry` is the sentence-transformers module that receives the token ids, `backbone` the transformers model inside it.
+    `entry` is the sentence-transformers module that receives the token ids, where there is one; `backbone` is the
+    transformers model inside it.
     """
 
-    def __init__(self, entry: torch.nn.Module, backbone: torch.nn.Module):
+    def __init__(self, entry: torch.nn.Module | None, backbone: torch.nn.Module):
         self.seen: dict[str, torch.Tensor] = {}
         self.inputs: dict[str, torch.Tensor] = {}
-        self.handles = [entry.register_forward_pre_hook(self._keep_inputs)]
+        self.handles = [entry.register_forward_pre_hook(self._keep_inputs)] if entry is not None else []
         embeddings = first_attribute(backbone, ["embeddings", "embed_tokens"])
         layers = first_attribute(backbone, ["encoder.layer", "layers"])
         self.watch("embeddings", embeddings)
@@ -292,10 +297,25 @@ def unit(vector: torch.Tensor) -> torch.Tensor:
     return vector / vector.norm().clamp_min(1e-12)
 
 
-def embed_cases(writer: GoldenWriter, model, cases, prompts=None, dimensions=(), max_length=None, check_ids=True) -> None:
+def run_backbone(backbone: torch.nn.Module, ids: list[int], **inputs) -> dict[str, torch.Tensor]:
+    """All stages of a transformers model on one sequence; `final` is its last hidden state."""
+    capture = Capture(None, backbone)
+    output = backbone(input_ids=torch.tensor([ids]), attention_mask=torch.ones(1, len(ids), dtype=torch.long), **inputs)
+    capture.close()
+    stages = {stage: value[0] for stage, value in capture.seen.items()}
+    return stages | {"final": output.last_hidden_state[0].float()}
+
+
+def slice_and_normalise(vector: torch.Tensor, width: int) -> torch.Tensor:
+    return unit(vector[:width])
+
+
+def embed_cases(
+    writer: GoldenWriter, model, cases, prompts=None, dimensions=(), max_length=None, narrow=slice_and_normalise
+) -> None:
     """Runs a SentenceTransformer over `cases` of (role, text) one at a time and keeps every stage.
 
-    `prompts` maps a role to the text put in front where the files hold none. `dimensions` are sliced, then normalised.
+    `prompts` maps a role to the text put in front where the files hold none. `dimensions` are made by `narrow`.
     """
     model.eval()
     capture = Capture(model[0], model[0].auto_model)
@@ -308,13 +328,12 @@ def embed_cases(writer: GoldenWriter, model, cases, prompts=None, dimensions=(),
         options = {"prompt": prompts[role]} if prompts and role in prompts else {}
         output = encoders[role](text, batch_size=1, convert_to_tensor=True, show_progress_bar=False, **options)
         case = {"role": role, "text": text} | case_inputs(capture)
-        if check_ids:
-            prompt = options.get("prompt", stored_prompt(model, role))
-            wanted = expected_ids(writer.root / "model", prompt + text, max_length or model.max_seq_length)
-            assert wanted == case["ids"], f"{writer.name}: {text!r}: {wanted} != {case['ids']}"
+        prompt = options.get("prompt", stored_prompt(model, role))
+        wanted = expected_ids(writer.root / "model", prompt + text, max_length or model.max_seq_length)
+        assert wanted == case["ids"], f"{writer.name}: {text!r}: {wanted} != {case['ids']}"
         stages = {stage: value[0] for stage, value in capture.seen.items()} | {"output": output}
         for dimension in dimensions:
-            stages[f"output.{dimension}"] = unit(output[:dimension])
+            stages[f"output.{dimension}"] = narrow(output, dimension)
         writer.add(case, stages)
     capture.close()
 
@@ -324,7 +343,7 @@ def stored_prompt(model, role: str | None) -> str:
     for name in names:
         if model.prompts.get(name) is not None:
             return model.prompts[name]
-    return model.prompts.get(model.default_prompt_name, "") if model.default_prompt_name else ""
+    return model.prompts[model.default_prompt_name] if model.default_prompt_name else ""
 
 
 def rerank_cases(writer: GoldenWriter, model, pairs, backbone, max_length: int, extra_stages=None) -> None:

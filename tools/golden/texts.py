@@ -46,6 +46,7 @@ EMBED = [
     ("document", LONG),
 ]
 
+# Queries stay below half of the models' windows: there, cutting the longer side first cuts documents only.
 RERANK = [
     ("which passages mention copper?", "Copper was carried from the hills to the harbour in small carts."),
     ("which passages mention copper?", "The orchard needs rain before the end of May."),
@@ -53,5 +54,5 @@ RERANK = [
     ("a question without a document", ""),
     ("  où est le café ? ", "\tLe café de Zoé est près de la rivière 🚀.\n"),
     ("東京の図書館", "図書館は九時に開きます。"),
-    ("how many locks has the canal", LONG),
+    ("how many locks has the canal", LONG + " " + LONG),
 ]
