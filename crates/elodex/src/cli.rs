@@ -53,7 +53,7 @@ pub(crate) enum Command {
 /// Models and aliases; given on the command line, they replace those of the configuration file.
 #[derive(Debug, Args)]
 pub(crate) struct ModelFlags {
-    /// Model to serve: a directory or owner/name[@revision] of the hub; repeatable.
+    /// Model to serve: a directory or `owner/name[@revision]` of the hub; repeatable.
     #[arg(long = "model", value_name = "[NAME=]SOURCE")]
     pub(crate) models: Vec<String>,
     /// Another name for a model, and the role of what comes through it; repeatable.
@@ -75,7 +75,7 @@ pub(crate) struct ServeArgs {
 /// The one model of a command.
 #[derive(Debug, Args)]
 pub(crate) struct ModelFlag {
-    /// A directory, owner/name[@revision] of the hub, or a model or alias of the configuration.
+    /// A directory, `owner/name[@revision]` of the hub, or a model or alias of the configuration.
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: String,
     /// Use a model whose licence forbids commercial use.
@@ -149,7 +149,7 @@ pub(crate) enum ModelsCommand {
     Pull(SourceArgs),
     /// Hash a cached model's files and compare.
     Verify {
-        /// owner/name[@revision].
+        /// `owner/name[@revision]`.
         source: String,
     },
     /// List the aliases of the configuration.
@@ -158,7 +158,7 @@ pub(crate) enum ModelsCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct SourceArgs {
-    /// A directory or owner/name[@revision].
+    /// A directory or `owner/name[@revision]`.
     pub(crate) source: String,
     /// Accept a licence that forbids commercial use.
     #[arg(long)]
