@@ -233,20 +233,19 @@ impl Backbone {
 
     fn embed_tokens(&self, sequences: &[&Encoded], scratch: &mut Scratch, parallelism: Parallelism) {
         let hidden = self.spec.hidden;
-        let row = |table: &[f32], index: usize| table[index * hidden..(index + 1) * hidden].to_vec();
         scratch.hidden.clear();
         for sequence in sequences {
             for (position, &id) in sequence.ids.iter().enumerate() {
                 let start = scratch.hidden.len();
-                scratch.hidden.extend_from_slice(&self.weights.tokens[id as usize * hidden..(id as usize + 1) * hidden]);
+                scratch.hidden.extend_from_slice(row(&self.weights.tokens, id as usize, hidden));
                 let vector = &mut scratch.hidden[start..];
                 // The sum's order is the reference's: tokens + segments, then positions.
                 if let Some(segments) = &self.weights.segments {
                     let segment = sequence.type_ids.get(position).copied().unwrap_or(0) as usize;
-                    add(vector, &row(segments, segment));
+                    add(vector, row(segments, segment, hidden));
                 }
                 if let Some(positions) = &self.weights.positions {
-                    add(vector, &row(positions, position + self.spec.position_offset));
+                    add(vector, row(positions, position + self.spec.position_offset, hidden));
                 }
             }
         }
@@ -425,6 +424,10 @@ impl Plan {
 /// Grows or shrinks without clearing: every element is written before it is read.
 fn resize(buffer: &mut Vec<f32>, length: usize) {
     buffer.resize(length, 0.0);
+}
+
+fn row(table: &[f32], index: usize, width: usize) -> &[f32] {
+    &table[index * width..(index + 1) * width]
 }
 
 fn add(vector: &mut [f32], other: &[f32]) {
