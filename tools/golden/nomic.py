@@ -125,8 +125,10 @@ def embed() -> None:
     vocabulary = tokens.wordpiece(directory, POSITIONS)
     settings = config((vocabulary + 63) // 64 * 64)
     write_json(directory / "config.json", settings)
-    backbone = NomicBertModel(native(settings))
-    save_weights(directory / "model.safetensors", published_names(randomise(backbone, seed)))
+    published = published_names(randomise(NomicBertModel(native(settings)), seed))
+    save_weights(directory / "model.safetensors", published)
+    # transformers itself knows the published names, so that its mapping checks ours.
+    backbone = NomicBertModel.from_pretrained(None, config=native(settings), state_dict=published)
     write_legacy_st(directory, 66, ["mean"], False, POSITIONS, version="2.4.0.dev0", early=True)
     readme(directory, "apache-2.0", "nomic-ai/nomic-embed-text-v1.5")
     writer = GoldenWriter(name, "embedder", seed, id="nomic-ai/nomic-embed-text-v1.5", max_length=POSITIONS)
