@@ -1,6 +1,8 @@
 //! The services around real (tiny, seeded) models: whatever is asked, by whom and in what order, the bits are those of
 //! a direct call on one input.
 
+#![expect(clippy::unwrap_used, reason = "a test may end by panic")]
+
 use elodex_engine::{EmbedService, EngineLimits, RerankService, Runtime};
 use elodex_kernels::{Kernels, Parallelism};
 use elodex_models::files::ModelFiles;
@@ -12,7 +14,7 @@ use proptest::prelude::*;
 use std::sync::{Arc, LazyLock};
 
 static RUNTIME: LazyLock<Arc<Runtime>> =
-    LazyLock::new(|| Arc::new(Runtime::new(2, Kernels::detect()).expect("two threads")));
+    LazyLock::new(|| Arc::new(Runtime::new(2, Kernels::detect()).unwrap()));
 
 fn files(name: &str) -> ModelFiles {
     ModelFiles::open(&elodex_testkit::golden_dir(name).join("model")).unwrap()
