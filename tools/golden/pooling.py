@@ -1,0 +1,115 @@
+"""One tiny BERT behind every pooling and every module that sentence-transformers puts behind a backbone."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Dense, LayerNorm, Normalize, Pooling, Router, Transformer
+from transformers import BertConfig, BertModel
+
+import tokens
+from bert import config
+from common import (
+    VERSIONS,
+    GoldenWriter,
+    embed_cases,
+    fresh_directory,
+    randomise,
+    readme,
+    save_weights,
+    write_json,
+    write_legacy_st,
+    write_modules,
+)
+from texts import EMBED, LONG
+
+EAGER = {"attn_implementation": "eager"}
+LENGTH, WIDTH, SEED = 24, 32, 1501
+CASES = [("document", "hello world"), ("document", ""), EMBED[4], ("document", LONG)]
+ROLES = [("query", "harbour"), ("document", "harbour"), ("query", ""), ("document", LONG)]
+PROMPTS = {"query": "query: ", "document": "the passage: "}
+
+
+def backbone(directory: Path) -> None:
+    settings = config(tokens.wordpiece(directory, LENGTH), "BertModel", LENGTH, num_hidden_layers=2, intermediate_size=48)
+    write_json(directory / "config.json", settings)
+    save_weights(directory / "model.safetensors", randomise(BertModel(BertConfig(**settings)), SEED))
+
+
+def record(name: str, cases: list) -> None:
+    """Reads the files back, so that what is recorded is what they say."""
+    writer = GoldenWriter(name, "embedder", SEED, id=None, max_length=LENGTH)
+    for file in writer.root.rglob("*.safetensors"):
+        file.chmod(0o644)
+    readme(writer.root / "model", "apache-2.0", name)
+    model = SentenceTransformer(str(writer.root / "model"), device="cpu", model_kwargs=EAGER)
+    embed_cases(writer, model, cases)
+    writer.write()
+
+
+def legacy(name: str, modes: list[str], cases=CASES, normalize: bool = False, **st) -> None:
+    directory = fresh_directory(name)
+    backbone(directory)
+    write_legacy_st(directory, WIDTH, modes, normalize, LENGTH, **st)
+    record(name, cases)
+
+
+def seeded(module: torch.nn.Module, offset: int) -> torch.nn.Module:
+    randomise(module, SEED + offset)
+    return module
+
+
+def legacy_with(name: str, kind: str, module: torch.nn.Module) -> None:
+    """Mean pooling, the module, normalisation, in the layout before 5.4."""
+    directory = fresh_directory(name)
+    backbone(directory)
+    write_legacy_st(directory, WIDTH, ["mean"], False, LENGTH)
+    write_modules(directory, ["Transformer", "Pooling", kind, "Normalize"])
+    folder = directory / f"2_{kind}"
+    folder.mkdir()
+    module.save(str(folder))
+    record(name, CASES)
+
+
+def saved(name: str, modules: list[torch.nn.Module], cases=CASES, prompts: dict[str, str] | None = None) -> None:
+    """As the current sentence-transformers saves it."""
+    directory = fresh_directory(name)
+    with tempfile.TemporaryDirectory() as scratch:
+        backbone(Path(scratch))
+        transformer = Transformer(scratch, max_seq_length=LENGTH)
+        SentenceTransformer(modules=[transformer, *modules], device="cpu", prompts=prompts).save(
+            str(directory), create_model_card=False
+        )
+    file = directory / "config_sentence_transformers.json"
+    # Without the build of torch, which differs from machine to machine.
+    file.write_text(file.read_text(encoding="utf-8").replace(torch.__version__, VERSIONS["torch"]), encoding="utf-8")
+    record(name, cases)
+
+
+def router() -> None:
+    routes = {
+        "query_modules": [seeded(Dense(WIDTH, 16, bias=False, activation_function=torch.nn.Identity()), 1)],
+        "document_modules": [seeded(Dense(WIDTH, 24), 2), seeded(Dense(24, 16, activation_function=torch.nn.GELU()), 3)],
+    }
+    saved("router", [Pooling(WIDTH, "mean"), Router.for_query_document(**routes), Normalize()], ROLES)
+
+
+FAMILIES = {
+    "pool_max": lambda: legacy("pool_max", ["max"]),
+    "pool_mean_sqrt": lambda: legacy("pool_mean_sqrt", ["mean_sqrt_len_tokens"]),
+    "pool_weightedmean": lambda: legacy("pool_weightedmean", ["weightedmean"], normalize=True),
+    "pool_lasttoken": lambda: legacy("pool_lasttoken", ["lasttoken"]),
+    "pool_cls_mean": lambda: legacy("pool_cls_mean", ["mean", "cls"], normalize=True),
+    "pool_no_prompt": lambda: legacy("pool_no_prompt", ["mean"], ROLES, include_prompt=False, prompts=PROMPTS),
+    "pool_no_prompt_weighted": lambda: legacy(
+        "pool_no_prompt_weighted", ["cls", "max", "weightedmean"], ROLES, include_prompt=False, prompts=PROMPTS
+    ),
+    "dense_tanh": lambda: legacy_with("dense_tanh", "Dense", seeded(Dense(WIDTH, 20), 4)),
+    "layer_norm_module": lambda: legacy_with("layer_norm_module", "LayerNorm", seeded(LayerNorm(WIDTH), 5)),
+    "new_layout": lambda: saved("new_layout", [Pooling(WIDTH, "lasttoken"), Normalize()], ROLES, PROMPTS),
+    "new_layout_modes": lambda: saved("new_layout_modes", [Pooling(WIDTH, ("mean", "max", "cls"))]),
+    "router": router,
+}
