@@ -2,7 +2,7 @@
 
 use crate::arch::{self, Loader, Network};
 use crate::exec::{Rows, Stage};
-use crate::files::{Licence, Module, ModelFiles, Pooling, PoolingMode, Prompts};
+use crate::files::{Licence, ModelFiles, Module, Pooling, PoolingMode, Prompts};
 use crate::heads::{self, Head, Narrowing};
 use crate::pooling;
 use crate::spec::Linear;
@@ -68,7 +68,14 @@ impl Embedder {
     /// Loads weights and tokenizer.
     pub fn load(files: &ModelFiles, kernels: Kernels) -> Result<Self> {
         let tokenizer = TextTokenizer::load(files)?;
-        let mut builder = Builder { files, kernels, tokenizer: &tokenizer, networks: vec![], digests: vec![], parameters: 0 };
+        let mut builder = Builder {
+            files,
+            kernels,
+            tokenizer: &tokenizer,
+            networks: vec![],
+            digests: vec![],
+            parameters: 0,
+        };
         let mut routes = vec![builder.route(&flatten(&files.modules, Role::Query), 0)?];
         let split = builder.networks[0].1.backbones.len() > 1
             || files.modules.iter().any(|module| matches!(module, Module::Router { .. }));
@@ -83,7 +90,10 @@ impl Embedder {
         if widths.iter().any(|other| *other != width) {
             return Err(Error::new(
                 ErrorKind::Corrupt,
-                format!("queries become {width} numbers and documents {}; they cannot be compared", widths[1]),
+                format!(
+                    "queries become {width} numbers and documents {}; they cannot be compared",
+                    widths[1]
+                ),
             ));
         }
         let projections = files.dir.join("projections.safetensors");
@@ -92,7 +102,8 @@ impl Embedder {
             digests.push(store.digest());
             Narrowing::projections(&store, width, kernels)?
         } else if !files.matryoshka.is_empty() || files.any_width_from.is_some() {
-            let widths = files.matryoshka.iter().copied().filter(|narrow| (1..width).contains(narrow)).collect();
+            let widths =
+                files.matryoshka.iter().copied().filter(|narrow| (1..width).contains(narrow)).collect();
             Narrowing::Slice { widths, norm: files.norm_before_slice }
         } else {
             Narrowing::None
@@ -192,7 +203,10 @@ impl Embedder {
         if role.is_none() && self.info.asymmetric {
             return Err(Error::new(
                 ErrorKind::Request,
-                format!("`{}` encodes queries and documents differently; say which role the text has", self.info.id),
+                format!(
+                    "`{}` encodes queries and documents differently; say which role the text has",
+                    self.info.id
+                ),
             ));
         }
         if policy == TruncationPolicy::Passages {
@@ -232,16 +246,23 @@ impl Embedder {
             Some(Role::Document) => self.routes.len() - 1,
             _ => 0,
         };
-        let pool_from = if self.routes[route].pooling.include_prompt { 0 } else { self.prompt_length(prompt)? };
+        let pool_from =
+            if self.routes[route].pooling.include_prompt { 0 } else { self.prompt_length(prompt)? };
         let truncation = Truncation { seen, used: ids.len() };
         Ok(Encoded { ids, type_ids, pool_from, route, truncation })
     }
 
     /// Embeds a packed batch; one vector per text, in order. `dimensions` comes from [`Self::resolve_dimensions`].
-    pub fn embed(&self, batch: &[&Encoded], dimensions: usize, parallelism: Parallelism) -> Result<Vec<Vec<f32>>> {
+    pub fn embed(
+        &self,
+        batch: &[&Encoded],
+        dimensions: usize,
+        parallelism: Parallelism,
+    ) -> Result<Vec<Vec<f32>>> {
         let mut vectors = vec![Vec::new(); batch.len()];
         for (index, route) in self.routes.iter().enumerate() {
-            let members: Vec<usize> = (0..batch.len()).filter(|&member| batch[member].route == index).collect();
+            let members: Vec<usize> =
+                (0..batch.len()).filter(|&member| batch[member].route == index).collect();
             if members.is_empty() {
                 continue;
             }
@@ -329,7 +350,8 @@ impl Embedder {
 
 /// Refuses a tokenizer whose ids the token table does not have.
 pub(crate) fn check_vocabulary(tokenizer: &TextTokenizer, networks: &[Network]) -> Result<()> {
-    let rows = networks.iter().flat_map(|network| &network.backbones).map(|backbone| backbone.spec().vocab).min();
+    let rows =
+        networks.iter().flat_map(|network| &network.backbones).map(|backbone| backbone.spec().vocab).min();
     let (rows, ids) = (rows.unwrap_or(0), tokenizer.vocab_size());
     if ids > rows {
         return Err(Error::new(
@@ -373,7 +395,10 @@ impl Builder<'_> {
         let network = self.network(path)?;
         let loaded = &self.networks[network].1;
         if loaded.classifier.is_some() {
-            return Err(unsupported(format!("`{}` is a cross-encoder; load it as a reranker", self.files.id)));
+            return Err(unsupported(format!(
+                "`{}` is a cross-encoder; load it as a reranker",
+                self.files.id
+            )));
         }
         if loaded.token_projection.is_some() && pooling.modes.contains(&PoolingMode::Max) {
             return Err(unsupported("max pooling over projected tokens is not supported".into()));
@@ -399,7 +424,9 @@ impl Builder<'_> {
             if TextTokenizer::load(&files)?.digest() != self.tokenizer.digest() {
                 return Err(Error::new(
                     ErrorKind::Unsupported,
-                    format!("the transformer at `{path}` has a tokenizer of its own; both roles must share one"),
+                    format!(
+                        "the transformer at `{path}` has a tokenizer of its own; both roles must share one"
+                    ),
                 ));
             }
             arch::load(&Loader { config: &files.config, store: &store, kernels: self.kernels })?
@@ -426,9 +453,13 @@ impl Builder<'_> {
                 let bias = Some(store.tensor("norm.bias", &[*dimension])?);
                 Ok(Head::LayerNorm(crate::spec::Norm { weight, bias }, heads::LAYER_NORM_EPS))
             }
-            Module::Transformer { .. } | Module::Pooling(_) | Module::Router { .. } | Module::LogitScore { .. } => {
-                Err(Error::new(ErrorKind::Unsupported, format!("modules.json: {module:?} cannot stand behind a pooling")))
-            }
+            Module::Transformer { .. }
+            | Module::Pooling(_)
+            | Module::Router { .. }
+            | Module::LogitScore { .. } => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("modules.json: {module:?} cannot stand behind a pooling"),
+            )),
         }
     }
 
@@ -456,7 +487,10 @@ impl Route {
 
     fn check_widths(&self, network: &Network) -> Result<()> {
         let corrupt = |wanted: usize, width: usize| {
-            Error::new(ErrorKind::Corrupt, format!("modules.json: a module for {wanted} numbers is given {width}"))
+            Error::new(
+                ErrorKind::Corrupt,
+                format!("modules.json: a module for {wanted} numbers is given {width}"),
+            )
         };
         let hidden = network.backbones[self.backbone].spec().hidden;
         if let Some(projection) = &network.token_projection {
@@ -478,7 +512,12 @@ impl Route {
 }
 
 /// Everything but the width that decides where a text lands.
-fn identity(files: &ModelFiles, tokenizer: &TextTokenizer, digests: &[[u8; 32]], info: &EmbedderInfo) -> blake3::Hasher {
+fn identity(
+    files: &ModelFiles,
+    tokenizer: &TextTokenizer,
+    digests: &[[u8; 32]],
+    info: &EmbedderInfo,
+) -> blake3::Hasher {
     let mut hasher = blake3::Hasher::new_derive_key("elodex 2026 embedding space");
     for digest in digests {
         hasher.update(digest);

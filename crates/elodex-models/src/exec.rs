@@ -95,7 +95,9 @@ impl Backbone {
         let layers: usize = weights
             .layers
             .iter()
-            .map(|layer| [&layer.qkv, &layer.attention_out, &layer.up, &layer.down].map(linear).iter().sum::<usize>())
+            .map(|layer| {
+                [&layer.qkv, &layer.attention_out, &layer.up, &layer.down].map(linear).iter().sum::<usize>()
+            })
             .sum();
         (4 * (weights.tokens.len() + floats(&weights.positions) + floats(&weights.segments)) + layers) as u64
     }
@@ -121,7 +123,8 @@ impl Backbone {
             Parallelism::Pool => rayon::current_num_threads(),
         };
         let plan = Plan::new(batch, threads);
-        let run = |members: &[usize], parallelism| self.run_micro_batch(batch, members, rows, parallelism, &finish);
+        let run =
+            |members: &[usize], parallelism| self.run_micro_batch(batch, members, rows, parallelism, &finish);
 
         let mut results: Vec<(usize, R)> = Vec::with_capacity(batch.len());
         for members in &plan.alone {
@@ -169,7 +172,8 @@ impl Backbone {
             offsets.push(offsets[offsets.len() - 1] + sequence.ids.len());
         }
 
-        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        let mut scratch =
+            self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
         self.forward(&sequences, &offsets, rows, parallelism, &mut scratch, &mut |_, _| {});
         let hidden = self.spec.hidden;
         let results = members
@@ -201,7 +205,8 @@ impl Backbone {
     ) {
         let spec = &self.spec;
         let tokens = offsets[offsets.len() - 1];
-        let positions: Vec<u32> = sequences.iter().flat_map(|sequence| 0..sequence.ids.len() as u32).collect();
+        let positions: Vec<u32> =
+            sequences.iter().flat_map(|sequence| 0..sequence.ids.len() as u32).collect();
         self.embed_tokens(sequences, scratch, parallelism);
         observe(Stage::Embeddings, &scratch.hidden);
 
@@ -272,22 +277,65 @@ impl Backbone {
             (Some(norm), NormPlacement::Pre) => {
                 scratch.other.clone_from(&scratch.hidden);
                 self.normalize(norm, &mut scratch.other, parallelism);
-                self.linear(&layer.qkv, &scratch.other, tokens, Activation::Identity, None, &mut scratch.qkv, parallelism);
+                self.linear(
+                    &layer.qkv,
+                    &scratch.other,
+                    tokens,
+                    Activation::Identity,
+                    None,
+                    &mut scratch.qkv,
+                    parallelism,
+                );
             }
             _ => {
-                self.linear(&layer.qkv, &scratch.hidden, tokens, Activation::Identity, None, &mut scratch.qkv, parallelism);
+                self.linear(
+                    &layer.qkv,
+                    &scratch.hidden,
+                    tokens,
+                    Activation::Identity,
+                    None,
+                    &mut scratch.qkv,
+                    parallelism,
+                );
             }
         }
         if let Some((query_norm, key_norm)) = &layer.head_norms {
             let (heads, kv_heads, head_dim, eps) = (spec.heads, spec.kv_heads, spec.head_dim, spec.norm_eps);
-            self.kernels.head_rms_norm(&mut scratch.qkv, width, 0, heads, head_dim, query_norm, eps, parallelism);
-            self.kernels.head_rms_norm(&mut scratch.qkv, width, heads, kv_heads, head_dim, key_norm, eps, parallelism);
+            self.kernels.head_rms_norm(
+                &mut scratch.qkv,
+                width,
+                0,
+                heads,
+                head_dim,
+                query_norm,
+                eps,
+                parallelism,
+            );
+            self.kernels.head_rms_norm(
+                &mut scratch.qkv,
+                width,
+                heads,
+                kv_heads,
+                head_dim,
+                key_norm,
+                eps,
+                parallelism,
+            );
         }
         if let Some(rotary) = spec.layers[index].rotary {
             let dimensions = spec.rotary[rotary].dimensions();
             let heads = spec.heads + spec.kv_heads;
             let table = &self.rope_tables[rotary];
-            self.kernels.rope(&mut scratch.qkv, width, heads, spec.head_dim, dimensions, positions, table, parallelism);
+            self.kernels.rope(
+                &mut scratch.qkv,
+                width,
+                heads,
+                spec.head_dim,
+                dimensions,
+                positions,
+                table,
+                parallelism,
+            );
         }
         resize(&mut scratch.attended, tokens * spec.heads * spec.head_dim);
         let attention = Attention {
@@ -310,12 +358,26 @@ impl Backbone {
 
     /// Attention's output in `scratch.attended` and the residual in `scratch.hidden` to the layer's output in
     /// `scratch.hidden`.
-    fn feed_forward_block(&self, index: usize, tokens: usize, scratch: &mut Scratch, parallelism: Parallelism) {
+    fn feed_forward_block(
+        &self,
+        index: usize,
+        tokens: usize,
+        scratch: &mut Scratch,
+        parallelism: Parallelism,
+    ) {
         let spec = &self.spec;
         let layer = &self.weights.layers[index];
         let Scratch { hidden, other, attended, wide, gated, .. } = scratch;
         resize(other, tokens * spec.hidden);
-        self.linear(&layer.attention_out, attended, tokens, Activation::Identity, Some(hidden), other, parallelism);
+        self.linear(
+            &layer.attention_out,
+            attended,
+            tokens,
+            Activation::Identity,
+            Some(hidden),
+            other,
+            parallelism,
+        );
 
         let normed: &[f32] = match spec.placement {
             NormPlacement::Post => {
@@ -366,7 +428,14 @@ impl Backbone {
         let (eps, hidden) = (self.spec.norm_eps, self.spec.hidden);
         match self.spec.norm {
             NormKind::LayerNorm => {
-                self.kernels.layer_norm(values, Some(&norm.weight), norm.bias.as_deref(), eps, hidden, parallelism);
+                self.kernels.layer_norm(
+                    values,
+                    Some(&norm.weight),
+                    norm.bias.as_deref(),
+                    eps,
+                    hidden,
+                    parallelism,
+                );
             }
             NormKind::RmsNorm => self.kernels.rms_norm(values, &norm.weight, eps, hidden, parallelism),
         }
@@ -397,7 +466,8 @@ impl Plan {
         }
 
         let share = total.div_ceil(threads);
-        let target = (total / (threads * MICRO_BATCHES_PER_THREAD)).clamp(MIN_MICRO_BATCH_TOKENS, MICRO_BATCH_TOKENS);
+        let target =
+            (total / (threads * MICRO_BATCHES_PER_THREAD)).clamp(MIN_MICRO_BATCH_TOKENS, MICRO_BATCH_TOKENS);
         let mut plan = Self { alone: vec![], together: vec![] };
         let mut members: Vec<usize> = vec![];
         let mut tokens = 0;

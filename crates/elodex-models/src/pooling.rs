@@ -31,7 +31,12 @@ pub fn pool(pooling: &Pooling, hidden: &[f32], width: usize, from: usize) -> Vec
             PoolingMode::MeanSqrt => pooled.extend(weighted_sum(rows, width, |_| 1.0, f32::sqrt)),
             PoolingMode::WeightedMean => {
                 // Weights count from the first token of the sequence, masked ones included.
-                pooled.extend(weighted_sum(rows, width, |place| (from + place + 1) as f32, |weights| weights));
+                pooled.extend(weighted_sum(
+                    rows,
+                    width,
+                    |place| (from + place + 1) as f32,
+                    |weights| weights,
+                ));
             }
         }
     }

@@ -101,7 +101,10 @@ impl Reranker {
                 let Some(classifier) = network.classifier.take() else {
                     return Err(Error::new(
                         ErrorKind::Unsupported,
-                        format!("`{}` has no classifier and no scoring template; load it as an embedder", files.id),
+                        format!(
+                            "`{}` has no classifier and no scoring template; load it as an embedder",
+                            files.id
+                        ),
                     ));
                 };
                 check_activation(files)?;
@@ -269,7 +272,9 @@ impl Reranker {
     fn around(&self, content: &[u32]) -> Vec<u32> {
         match &self.framing {
             Framing::Pair => content.to_vec(),
-            Framing::Chat { before_tokens, after_tokens, .. } => [before_tokens, content, after_tokens].concat(),
+            Framing::Chat { before_tokens, after_tokens, .. } => {
+                [before_tokens, content, after_tokens].concat()
+            }
         }
     }
 
@@ -293,12 +298,14 @@ struct DocumentTokens {
 
 impl DocumentTokens {
     fn new(reranker: &Reranker, document: &str) -> Result<Self> {
-        let Framing::Chat { before_document, after_document, before_tokens, strip, .. } = &reranker.framing else {
+        let Framing::Chat { before_document, after_document, before_tokens, strip, .. } = &reranker.framing
+        else {
             let content = reranker.tokenizer.encode(document)?;
             return Ok(Self { whole: content.ids.clone(), content });
         };
         let stripped = if *strip { document.trim() } else { document };
-        let skipped = if *strip { document.chars().take_while(|letter| letter.is_whitespace()).count() } else { 0 };
+        let skipped =
+            if *strip { document.chars().take_while(|letter| letter.is_whitespace()).count() } else { 0 };
         let whole = reranker.tokenizer.encode(&[before_document, stripped, after_document].concat())?;
         let start = before_document.chars().count();
         let end = start + stripped.chars().count();
@@ -337,7 +344,10 @@ impl Framing {
 /// logit\[true\] − logit\[false\] as one row of the output table.
 fn token_head(chat: &ChatRerank, network: &Network, store: &WeightStore, kernels: Kernels) -> Result<Head> {
     let Some(table) = &network.output_table else {
-        return Err(Error::new(ErrorKind::Unsupported, "only a causal language model scores by a token's logit"));
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "only a causal language model scores by a token's logit",
+        ));
     };
     let mut row = store.row(table, chat.true_token as usize)?;
     if let Some(false_token) = chat.false_token {
@@ -366,7 +376,11 @@ fn fingerprint(files: &ModelFiles, tokenizer: &TextTokenizer, store: &WeightStor
     let mut hasher = blake3::Hasher::new_derive_key("elodex 2026 scoring function");
     hasher.update(&store.digest());
     hasher.update(&tokenizer.digest());
-    let parts = [format!("{:?}", files.chat), files.config.to_string(), format!("{} {}", files.max_tokens, files.lower_case)];
+    let parts = [
+        format!("{:?}", files.chat),
+        files.config.to_string(),
+        format!("{} {}", files.max_tokens, files.lower_case),
+    ];
     for part in parts {
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part.as_bytes());

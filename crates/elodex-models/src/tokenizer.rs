@@ -2,10 +2,13 @@
 //!
 //! Special tokens that stand literally in a text are recognised as such, as the reference implementation does.
 
+mod slices;
+
 use crate::files::ModelFiles;
 use crate::files::read::{self, MAX_TOKENIZER_BYTES};
 use crate::{Error, ErrorKind, Result};
 use std::borrow::Cow;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use tokenizers::{Encoding, Tokenizer};
@@ -17,6 +20,8 @@ pub struct TextTokenizer {
     single: Template,
     pair: Template,
     lower_case: bool,
+    /// Whether long texts may be tokenised slice by slice.
+    sliceable: bool,
     vocab_size: usize,
     digest: [u8; 32],
 }
@@ -93,20 +98,31 @@ impl TextTokenizer {
             }
         }
         let digest = blake3::hash(bytes).into();
-        Ok(Self { inner, single, pair, lower_case, vocab_size: last as usize + 1, digest })
+        let sliceable = slices::allowed(&inner);
+        Ok(Self { inner, single, pair, lower_case, sliceable, vocab_size: last as usize + 1, digest })
     }
 
     /// Content tokens of `text`, without special tokens.
     pub fn encode(&self, text: &str) -> Result<Tokens> {
         let input: Cow<'_, str> = if self.lower_case { text.to_lowercase().into() } else { text.into() };
-        let encoding = guard(|| self.inner.encode_char_offsets(input.as_ref(), false)).map_err(|cause| {
-            Error::new(ErrorKind::Corrupt, "tokenizer.json cannot tokenise this text").caused_by(cause)
-        })?;
-        let mut spans = encoding.get_offsets().to_vec();
-        if self.lower_case {
-            spans_before_lowering(text, &mut spans);
+        let slices =
+            if self.sliceable { slices::of(&input) } else { vec![Range { start: 0, end: input.len() }] };
+        let mut tokens = Tokens::default();
+        let mut offset = 0;
+        for slice in slices {
+            let slice = &input[slice];
+            let encoding = guard(|| self.inner.encode_char_offsets(slice, false)).map_err(|cause| {
+                Error::new(ErrorKind::Corrupt, "tokenizer.json cannot tokenise this text").caused_by(cause)
+            })?;
+            tokens.ids.extend_from_slice(encoding.get_ids());
+            let spans = encoding.get_offsets().iter();
+            tokens.spans.extend(spans.map(|(start, end)| (offset + start, offset + end)));
+            offset += slice.chars().count();
         }
-        Ok(Tokens { ids: encoding.get_ids().to_vec(), spans })
+        if self.lower_case {
+            spans_before_lowering(text, &mut tokens.spans);
+        }
+        Ok(tokens)
     }
 
     /// Puts the tokenizer's own post-processor around one or two sequences of content ids: ids and segment ids.

@@ -1,4 +1,5 @@
 //! Every family against the reference implementation, stage by stage: tokens, embeddings, each layer, pooled, output.
+#![expect(clippy::unwrap_used, reason = "a fixture or a model that fails is a failed test")]
 
 use elodex_kernels::{Isa, Kernels, Parallelism};
 use elodex_models::exec::Stage;
@@ -82,7 +83,11 @@ fn check_reranker(name: &str, golden: &Golden, kernels: Kernels) {
         let observed =
             reranker.observe(encoded, |stage, hidden| compare_stage(golden, index, stage, hidden, &label));
         let logit = reranker.logits(&[encoded], Parallelism::Pool).unwrap()[0];
-        assert_eq!(observed.to_bits(), logit.to_bits(), "{label}: leaving out rows of the last layer changes no bit");
+        assert_eq!(
+            observed.to_bits(),
+            logit.to_bits(),
+            "{label}: leaving out rows of the last layer changes no bit"
+        );
         assert_close(&[logit], &[case.logit.unwrap()], ABSOLUTE, RELATIVE, &format!("{label}, logit"));
         let score = reranker.relevance(logit).value;
         assert_close(&[score], &[case.score.unwrap()], ABSOLUTE, 0.0, &format!("{label}, score"));

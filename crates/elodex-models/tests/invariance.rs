@@ -1,4 +1,5 @@
 //! The bits of a text do not depend on its batch, its place in it, or the threads.
+#![expect(clippy::unwrap_used, reason = "a fixture or a model that fails is a failed test")]
 
 use elodex_kernels::{Kernels, Parallelism};
 use elodex_models::files::ModelFiles;
@@ -25,9 +26,12 @@ fn bits(values: &[f32]) -> Vec<u32> {
 }
 
 /// Runs `encoded` alone on one thread and in a batch on several, and compares the bits.
-fn same_bits(encoded: &[Encoded], threads: usize, run: impl Fn(&[&Encoded], Parallelism) -> Vec<Vec<f32>> + Sync) {
-    let alone: Vec<_> =
-        encoded.iter().map(|text| bits(&run(&[text], Parallelism::Serial)[0])).collect();
+fn same_bits(
+    encoded: &[Encoded],
+    threads: usize,
+    run: impl Fn(&[&Encoded], Parallelism) -> Vec<Vec<f32>> + Sync,
+) {
+    let alone: Vec<_> = encoded.iter().map(|text| bits(&run(&[text], Parallelism::Serial)[0])).collect();
     let batch: Vec<&Encoded> = encoded.iter().collect();
     let together = pool(threads).install(|| run(&batch, Parallelism::Pool));
     for (place, vector) in together.iter().enumerate() {

@@ -1,4 +1,5 @@
 //! all-MiniLM-L6-v2 with its real weights against sentence-transformers.
+#![expect(clippy::unwrap_used, reason = "a fixture or a model that fails is a failed test")]
 
 use elodex_kernels::{Kernels, Parallelism};
 use elodex_models::files::ModelFiles;

@@ -1,4 +1,5 @@
 //! What a model refuses, what it cuts, and what its receipts say.
+#![expect(clippy::unwrap_used, reason = "a fixture or a model that fails is a failed test")]
 
 use elodex_kernels::{Kernels, Parallelism};
 use elodex_models::files::ModelFiles;
@@ -95,7 +96,8 @@ fn passages_cover_the_document_overlap_and_name_their_spans() {
             assert!(pair[1].span.0 > pair[0].span.0, "{name}: windows move on");
             assert!(pair[1].span.0 < pair[0].span.1, "{name}: windows overlap");
         }
-        let covered = letters[windows[0].span.0..windows[windows.len() - 1].span.1].iter().collect::<String>();
+        let covered =
+            letters[windows[0].span.0..windows[windows.len() - 1].span.1].iter().collect::<String>();
         assert_eq!(covered.trim(), text.trim(), "{name}: nothing of the document is left out");
         for window in &windows {
             assert!(window.encoded.ids.len() <= model.info().max_tokens, "{name}");

@@ -1,7 +1,11 @@
 //! Golden files, the data folder beside the repository, and tolerant comparison, for tests.
 //!
 //! Everything panics with a message instead of returning errors: a broken fixture is a failed test.
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "fixtures of tests: a broken one is a failed test")]
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "fixtures of tests: a broken one is a failed test"
+)]
 
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -111,7 +115,9 @@ impl Golden {
 pub fn read_tensors(path: &Path) -> HashMap<String, Vec<f32>> {
     let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("`{}`: {error}", path.display()));
     let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
-    let floats = |data: &[u8]| data.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect();
+    let floats = |data: &[u8]| {
+        data.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
+    };
     file.tensors().into_iter().map(|(name, view)| (name, floats(view.data()))).collect()
 }
 
@@ -125,12 +131,12 @@ pub fn read_metadata(path: &Path) -> HashMap<String, String> {
 /// Fails unless every |actual − expected| ≤ absolute + relative·|expected|; says where it is worst.
 pub fn assert_close(actual: &[f32], expected: &[f32], absolute: f32, relative: f32, label: &str) {
     assert_eq!(actual.len(), expected.len(), "{label}: lengths differ");
-    let excess = |(actual, expected): (&f32, &f32)| (actual - expected).abs() - absolute - relative * expected.abs();
-    for (index, pair) in actual.iter().zip(expected).enumerate() {
-        // A NaN compares as not close.
-        if !(excess(pair) <= 0.0) {
+    for (index, (value, wanted)) in actual.iter().zip(expected).enumerate() {
+        // A NaN is in no range.
+        let allowed = absolute + relative * wanted.abs();
+        if !(wanted - allowed..=wanted + allowed).contains(value) {
             let worst = actual.iter().zip(expected).map(|(a, e)| (a - e).abs()).fold(0.0, f32::max);
-            panic!("{label}: at {index} {} is not {} (worst difference {worst:e})", pair.0, pair.1);
+            panic!("{label}: at {index} {value} is not {wanted} (worst difference {worst:e})");
         }
     }
 }

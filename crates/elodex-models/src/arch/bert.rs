@@ -53,13 +53,24 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
 }
 
 /// The encoder under BERT's weight names; `position_offset` rows of the position table belong to padding.
-pub(super) fn backbone(loader: &Loader<'_>, config: &Config, prefix: &str, position_offset: usize) -> Result<Backbone> {
+pub(super) fn backbone(
+    loader: &Loader<'_>,
+    config: &Config,
+    prefix: &str,
+    position_offset: usize,
+) -> Result<Backbone> {
     let kind = config.position_embedding_type.as_deref().unwrap_or("absolute");
     if kind != "absolute" {
         return Err(unsupported(format!("position_embedding_type `{kind}` is not supported")));
     }
     let hidden = config.hidden_size;
-    check_sizes(hidden, config.num_attention_heads, config.num_attention_heads, config.intermediate_size, config.num_hidden_layers)?;
+    check_sizes(
+        hidden,
+        config.num_attention_heads,
+        config.num_attention_heads,
+        config.intermediate_size,
+        config.num_hidden_layers,
+    )?;
     let head_dim = head_dim(hidden, config.num_attention_heads)?;
     let max_positions = positions(config.max_position_embeddings, position_offset)?;
 
@@ -107,14 +118,27 @@ pub(super) fn backbone(loader: &Loader<'_>, config: &Config, prefix: &str, posit
 
 fn layer(loader: &Loader<'_>, config: &Config, name: &str) -> Result<LayerWeights> {
     let hidden = config.hidden_size;
-    let attention = ["query", "key", "value"].map(|role| part(format!("{name}.attention.self.{role}"), hidden));
+    let attention =
+        ["query", "key", "value"].map(|role| part(format!("{name}.attention.self.{role}"), hidden));
     Ok(LayerWeights {
         qkv: loader.linear(&attention, hidden, true)?,
         head_norms: None,
-        attention_out: loader.linear(&[part(format!("{name}.attention.output.dense"), hidden)], hidden, true)?,
+        attention_out: loader.linear(
+            &[part(format!("{name}.attention.output.dense"), hidden)],
+            hidden,
+            true,
+        )?,
         attention_norm: Some(loader.norm(&format!("{name}.attention.output.LayerNorm"), hidden, true)?),
-        up: loader.linear(&[part(format!("{name}.intermediate.dense"), config.intermediate_size)], hidden, true)?,
-        down: loader.linear(&[part(format!("{name}.output.dense"), hidden)], config.intermediate_size, true)?,
+        up: loader.linear(
+            &[part(format!("{name}.intermediate.dense"), config.intermediate_size)],
+            hidden,
+            true,
+        )?,
+        down: loader.linear(
+            &[part(format!("{name}.output.dense"), hidden)],
+            config.intermediate_size,
+            true,
+        )?,
         feed_forward_norm: loader.norm(&format!("{name}.output.LayerNorm"), hidden, true)?,
     })
 }

@@ -8,7 +8,9 @@ use super::loader::{Part, activation, check_sizes, corrupt, head_dim, part, posi
 use super::{Arch, Loader, Network};
 use crate::Result;
 use crate::exec::Backbone;
-use crate::spec::{LayerSpec, LayerWeights, Linear, NormKind, NormPlacement, Rotary, TransformerSpec, Weights};
+use crate::spec::{
+    LayerSpec, LayerWeights, Linear, NormKind, NormPlacement, Rotary, TransformerSpec, Weights,
+};
 use serde::Deserialize;
 
 pub(super) const ARCH: Arch = Arch { names: &["XLMRobertaLoRA"], model_type: "", load };
@@ -38,7 +40,8 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
     let heads = config.num_attention_heads;
     check_sizes(config.hidden_size, heads, heads, config.intermediate_size, config.num_hidden_layers)?;
     check_sizes(config.lora_rank, 1, 1, 1, 1)?;
-    let prefix = loader.prefix(&["roberta.", ""], "embeddings.word_embeddings.parametrizations.weight.original")?;
+    let prefix =
+        loader.prefix(&["roberta.", ""], "embeddings.word_embeddings.parametrizations.weight.original")?;
     let backbones = TASKS
         .iter()
         .map(|task| {

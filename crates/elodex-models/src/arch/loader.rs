@@ -48,7 +48,10 @@ impl Loader<'_> {
     pub(super) fn prefix(&self, prefixes: &[&str], probe: &str) -> Result<String> {
         let found = prefixes.iter().find(|prefix| self.store.shape(&format!("{prefix}{probe}")).is_some());
         found.map(ToString::to_string).ok_or_else(|| {
-            Error::new(ErrorKind::Corrupt, format!("the weights have no tensor `{probe}` under any known prefix"))
+            Error::new(
+                ErrorKind::Corrupt,
+                format!("the weights have no tensor `{probe}` under any known prefix"),
+            )
         })
     }
 
@@ -118,7 +121,13 @@ pub(super) fn unsupported(message: impl Into<String>) -> Error {
 }
 
 /// Refuses sizes that are zero, absurd or do not divide.
-pub(super) fn check_sizes(hidden: usize, heads: usize, kv_heads: usize, intermediate: usize, layers: usize) -> Result<()> {
+pub(super) fn check_sizes(
+    hidden: usize,
+    heads: usize,
+    kv_heads: usize,
+    intermediate: usize,
+    layers: usize,
+) -> Result<()> {
     for (name, value, limit) in [
         ("hidden size", hidden, MAX_WIDTH),
         ("number of heads", heads, MAX_WIDTH),
@@ -147,7 +156,10 @@ pub(super) fn head_dim(hidden: usize, heads: usize) -> Result<usize> {
 /// Refuses absurd sequence lengths and returns the length less the positions that padding takes.
 pub(super) fn positions(claimed: usize, offset: usize) -> Result<usize> {
     if claimed <= offset || claimed > MAX_POSITIONS {
-        return Err(corrupt(format!("max_position_embeddings is {claimed}; it must be between {} and {MAX_POSITIONS}", offset + 1)));
+        return Err(corrupt(format!(
+            "max_position_embeddings is {claimed}; it must be between {} and {MAX_POSITIONS}",
+            offset + 1
+        )));
     }
     Ok(claimed - offset)
 }
@@ -160,7 +172,9 @@ pub(super) fn activation(name: &str) -> Result<Activation> {
         "relu" => Ok(Activation::Relu),
         "silu" | "swish" => Ok(Activation::Silu),
         "tanh" => Ok(Activation::Tanh),
-        other => Err(unsupported(format!("activation `{other}` is not one of gelu, gelu_new, relu, silu, tanh"))),
+        other => {
+            Err(unsupported(format!("activation `{other}` is not one of gelu, gelu_new, relu, silu, tanh")))
+        }
     }
 }
 

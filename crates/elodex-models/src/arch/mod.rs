@@ -27,8 +27,15 @@ pub(crate) struct Arch {
     load: fn(&Loader<'_>) -> Result<Network>,
 }
 
-const ARCHITECTURES: &[Arch] =
-    &[bert::ARCH, xlm_roberta::ARCH, jina_v3::ARCH, modernbert::ARCH, nomic_bert::ARCH, mpnet::ARCH, qwen3::ARCH];
+const ARCHITECTURES: &[Arch] = &[
+    bert::ARCH,
+    xlm_roberta::ARCH,
+    jina_v3::ARCH,
+    modernbert::ARCH,
+    nomic_bert::ARCH,
+    mpnet::ARCH,
+    qwen3::ARCH,
+];
 
 /// What an architecture makes of a model directory.
 #[derive(Debug)]
@@ -64,7 +71,8 @@ pub fn load(loader: &Loader<'_>) -> Result<Network> {
     let name = loader.architecture();
     let model_type = loader.config["model_type"].as_str().unwrap_or_default();
     let by_name = ARCHITECTURES.iter().find(|arch| arch.names.contains(&name));
-    let by_type = || ARCHITECTURES.iter().find(|arch| !arch.model_type.is_empty() && arch.model_type == model_type);
+    let by_type =
+        || ARCHITECTURES.iter().find(|arch| !arch.model_type.is_empty() && arch.model_type == model_type);
     match by_name.or_else(by_type) {
         Some(arch) => (arch.load)(loader),
         None => {

@@ -65,7 +65,11 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
     let prefix = loader.prefix(&["", "model."], "embeddings.tok_embeddings.weight")?;
     let layers = layer_specs(&config)?;
     let weights = Weights {
-        tokens: loader.matrix(&format!("{prefix}embeddings.tok_embeddings.weight"), config.vocab_size, hidden)?,
+        tokens: loader.matrix(
+            &format!("{prefix}embeddings.tok_embeddings.weight"),
+            config.vocab_size,
+            hidden,
+        )?,
         positions: None,
         segments: None,
         embedding_norm: Some(loader.norm(&format!("{prefix}embeddings.norm"), hidden, config.norm_bias)?),
@@ -113,9 +117,11 @@ fn layer_specs(config: &Config) -> Result<Vec<LayerSpec>> {
     let global = LayerSpec { window: None, rotary: Some(GLOBAL) };
     let local = LayerSpec { window: Some(config.local_attention / 2), rotary: Some(LOCAL) };
     match &config.layer_types {
-        Some(types) if types.len() != config.num_hidden_layers => {
-            Err(corrupt(format!("layer_types has {} entries for {} layers", types.len(), config.num_hidden_layers)))
-        }
+        Some(types) if types.len() != config.num_hidden_layers => Err(corrupt(format!(
+            "layer_types has {} entries for {} layers",
+            types.len(),
+            config.num_hidden_layers
+        ))),
         Some(types) => types
             .iter()
             .map(|kind| match kind.as_str() {
@@ -135,16 +141,35 @@ fn layer_specs(config: &Config) -> Result<Vec<LayerSpec>> {
 
 fn layer(loader: &Loader<'_>, config: &Config, name: &str, first: bool) -> Result<LayerWeights> {
     let hidden = config.hidden_size;
-    let attention_norm =
-        if first { None } else { Some(loader.norm(&format!("{name}.attn_norm"), hidden, config.norm_bias)?) };
+    let attention_norm = if first {
+        None
+    } else {
+        Some(loader.norm(&format!("{name}.attn_norm"), hidden, config.norm_bias)?)
+    };
     Ok(LayerWeights {
         attention_norm,
-        qkv: loader.linear(&[part(format!("{name}.attn.Wqkv"), 3 * hidden)], hidden, config.attention_bias)?,
+        qkv: loader.linear(
+            &[part(format!("{name}.attn.Wqkv"), 3 * hidden)],
+            hidden,
+            config.attention_bias,
+        )?,
         head_norms: None,
-        attention_out: loader.linear(&[part(format!("{name}.attn.Wo"), hidden)], hidden, config.attention_bias)?,
+        attention_out: loader.linear(
+            &[part(format!("{name}.attn.Wo"), hidden)],
+            hidden,
+            config.attention_bias,
+        )?,
         feed_forward_norm: loader.norm(&format!("{name}.mlp_norm"), hidden, config.norm_bias)?,
-        up: loader.linear(&[part(format!("{name}.mlp.Wi"), 2 * config.intermediate_size)], hidden, config.mlp_bias)?,
-        down: loader.linear(&[part(format!("{name}.mlp.Wo"), hidden)], config.intermediate_size, config.mlp_bias)?,
+        up: loader.linear(
+            &[part(format!("{name}.mlp.Wi"), 2 * config.intermediate_size)],
+            hidden,
+            config.mlp_bias,
+        )?,
+        down: loader.linear(
+            &[part(format!("{name}.mlp.Wo"), hidden)],
+            config.intermediate_size,
+            config.mlp_bias,
+        )?,
     })
 }
 
@@ -155,9 +180,13 @@ fn classifier(loader: &Loader<'_>, config: &Config) -> Result<Classifier> {
         Some("mean") => PoolingMode::Mean,
         Some(other) => return Err(unsupported(format!("classifier_pooling `{other}` is not cls or mean"))),
     };
-    let dense_activation = config.classifier_activation.as_deref().map_or(Ok(Activation::Gelu), activation)?;
+    let dense_activation =
+        config.classifier_activation.as_deref().map_or(Ok(Activation::Gelu), activation)?;
     let heads = vec![
-        Head::Dense(loader.linear(&[part("head.dense", hidden)], hidden, config.classifier_bias)?, dense_activation),
+        Head::Dense(
+            loader.linear(&[part("head.dense", hidden)], hidden, config.classifier_bias)?,
+            dense_activation,
+        ),
         Head::LayerNorm(loader.norm("head.norm", hidden, config.norm_bias)?, config.norm_eps),
         Head::Dense(loader.one_label("classifier", hidden, true)?, Activation::Identity),
     ];

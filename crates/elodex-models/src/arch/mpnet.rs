@@ -45,7 +45,9 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
     let max_positions = positions(config.max_position_embeddings, position_offset)?;
     let buckets = config.relative_attention_num_buckets;
     if buckets < 4 || !buckets.is_multiple_of(4) {
-        return Err(corrupt(format!("relative_attention_num_buckets is {buckets}; it must be a multiple of 4")));
+        return Err(corrupt(format!(
+            "relative_attention_num_buckets is {buckets}; it must be a multiple of 4"
+        )));
     }
     let table = loader.matrix(&format!("{prefix}encoder.relative_attention_bias.weight"), buckets, heads)?;
     let relative_bias = relative_bias(&table, buckets, heads);
@@ -96,8 +98,16 @@ fn layer(loader: &Loader<'_>, config: &Config, name: &str) -> Result<LayerWeight
         head_norms: None,
         attention_out: loader.linear(&[part(format!("{name}.attention.attn.o"), hidden)], hidden, true)?,
         attention_norm: Some(loader.norm(&format!("{name}.attention.LayerNorm"), hidden, true)?),
-        up: loader.linear(&[part(format!("{name}.intermediate.dense"), config.intermediate_size)], hidden, true)?,
-        down: loader.linear(&[part(format!("{name}.output.dense"), hidden)], config.intermediate_size, true)?,
+        up: loader.linear(
+            &[part(format!("{name}.intermediate.dense"), config.intermediate_size)],
+            hidden,
+            true,
+        )?,
+        down: loader.linear(
+            &[part(format!("{name}.output.dense"), hidden)],
+            config.intermediate_size,
+            true,
+        )?,
         feed_forward_norm: loader.norm(&format!("{name}.output.LayerNorm"), hidden, true)?,
     })
 }
@@ -134,7 +144,8 @@ mod tests {
 
     #[test]
     fn buckets_near_far_and_signed() {
-        let expected = [(0, 0), (-7, 7), (-8, 8), (-127, 15), (-128, 15), (1, 17), (8, 24), (128, 31), (-16, 10)];
+        let expected =
+            [(0, 0), (-7, 7), (-8, 8), (-127, 15), (-128, 15), (1, 17), (8, 24), (128, 31), (-16, 10)];
         for (offset, wanted) in expected {
             assert_eq!(bucket(offset, 32), wanted, "offset {offset}");
         }

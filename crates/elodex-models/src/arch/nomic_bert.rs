@@ -59,19 +59,29 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
         return Err(unsupported(format!("NomicBERT with {option} is not supported")));
     }
     if config.activation_function != "swiglu" {
-        return Err(unsupported(format!("NomicBERT activation `{}` is not swiglu", config.activation_function)));
+        return Err(unsupported(format!(
+            "NomicBERT activation `{}` is not swiglu",
+            config.activation_function
+        )));
     }
     let hidden = config.n_embd;
     check_sizes(hidden, config.n_head, config.n_head, config.n_inner, config.n_layer)?;
     let head_dim = head_dim(hidden, config.n_head)?;
     let rotary_dim = (head_dim as f32 * config.rotary_emb_fraction) as usize;
     if rotary_dim == 0 || rotary_dim > head_dim || !rotary_dim.is_multiple_of(2) {
-        return Err(corrupt(format!("rotary_emb_fraction {} of {head_dim} is not usable", config.rotary_emb_fraction)));
+        return Err(corrupt(format!(
+            "rotary_emb_fraction {} of {head_dim} is not usable",
+            config.rotary_emb_fraction
+        )));
     }
     let weights = Weights {
         tokens: loader.matrix("embeddings.word_embeddings.weight", config.vocab_size, hidden)?,
         positions: None,
-        segments: Some(loader.matrix("embeddings.token_type_embeddings.weight", config.type_vocab_size, hidden)?),
+        segments: Some(loader.matrix(
+            "embeddings.token_type_embeddings.weight",
+            config.type_vocab_size,
+            hidden,
+        )?),
         embedding_norm: Some(loader.norm("emb_ln", hidden, true)?),
         layers: (0..config.n_layer)
             .map(|index| layer(loader, &config, &format!("encoder.layers.{index}")))
@@ -115,7 +125,11 @@ fn layer(loader: &Loader<'_>, config: &Config, name: &str) -> Result<LayerWeight
         )?,
         attention_norm: Some(loader.norm(&format!("{name}.norm1"), hidden, true)?),
         up: loader.linear(&gate_and_up, hidden, config.mlp_fc1_bias)?,
-        down: loader.linear(&[part(format!("{name}.mlp.fc2"), hidden)], config.n_inner, config.mlp_fc2_bias)?,
+        down: loader.linear(
+            &[part(format!("{name}.mlp.fc2"), hidden)],
+            config.n_inner,
+            config.mlp_fc2_bias,
+        )?,
         feed_forward_norm: loader.norm(&format!("{name}.norm2"), hidden, true)?,
     })
 }

@@ -108,16 +108,25 @@ fn layer(loader: &Loader<'_>, config: &Config, name: &str) -> Result<LayerWeight
         part(format!("{name}.self_attn.k_proj"), key_width),
         part(format!("{name}.self_attn.v_proj"), key_width),
     ];
-    let feed_forward = ["gate_proj", "up_proj"].map(|half| part(format!("{name}.mlp.{half}"), config.intermediate_size));
+    let feed_forward =
+        ["gate_proj", "up_proj"].map(|half| part(format!("{name}.mlp.{half}"), config.intermediate_size));
     let query_norm = loader.vector(&format!("{name}.self_attn.q_norm.weight"), head_dim)?;
     let key_norm = loader.vector(&format!("{name}.self_attn.k_norm.weight"), head_dim)?;
     Ok(LayerWeights {
         attention_norm: Some(loader.norm(&format!("{name}.input_layernorm"), hidden, false)?),
         qkv: loader.linear(&attention, hidden, bias)?,
         head_norms: Some((query_norm, key_norm)),
-        attention_out: loader.linear(&[part(format!("{name}.self_attn.o_proj"), hidden)], query_width, bias)?,
+        attention_out: loader.linear(
+            &[part(format!("{name}.self_attn.o_proj"), hidden)],
+            query_width,
+            bias,
+        )?,
         feed_forward_norm: loader.norm(&format!("{name}.post_attention_layernorm"), hidden, false)?,
         up: loader.linear(&feed_forward, hidden, false)?,
-        down: loader.linear(&[part(format!("{name}.mlp.down_proj"), hidden)], config.intermediate_size, false)?,
+        down: loader.linear(
+            &[part(format!("{name}.mlp.down_proj"), hidden)],
+            config.intermediate_size,
+            false,
+        )?,
     })
 }

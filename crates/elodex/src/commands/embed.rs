@@ -6,8 +6,8 @@ use crate::output;
 use crate::settings::Sources;
 use anyhow::{Context as _, bail};
 use elodex_server::{ModelKind, Service};
-use elodex_types::{EmbedRequest, EmbedResponse, Latency, Usage};
-use serde_json::json;
+use elodex_types::{EmbedRequest, EmbedResponse, Latency, Role, SpaceFingerprint, Truncation, Usage};
+use serde::Serialize;
 use std::io::Write as _;
 
 /// Texts in one call: enough to fill batches, few enough that progress moves.
@@ -15,6 +15,26 @@ const CHUNK: usize = 256;
 
 /// Bytes of texts in one call, so that a file of long texts stays below the limit of a request.
 const CHUNK_BYTES: usize = 1_000_000;
+
+/// A line of `--format jsonl`.
+#[derive(Serialize)]
+struct Line<'a> {
+    index: usize,
+    embedding: &'a [f32],
+    tokens: Truncation,
+}
+
+/// The object of `--format json`.
+#[derive(Serialize)]
+struct Whole<'a> {
+    model: &'a str,
+    role: Option<Role>,
+    dimensions: usize,
+    fingerprint: SpaceFingerprint,
+    usage: Usage,
+    truncated: usize,
+    embeddings: Vec<&'a [f32]>,
+}
 
 pub(crate) fn embed(sources: &Sources, arguments: &EmbedArgs) -> anyhow::Result<()> {
     let texts = inputs::read(&arguments.texts, arguments.input.as_deref(), "texts")?;
@@ -46,13 +66,8 @@ pub(crate) fn embed(sources: &Sources, arguments: &EmbedArgs) -> anyhow::Result<
             EmbedFormat::Json => answers.push(answer),
             EmbedFormat::Jsonl => {
                 for (index, embedding) in answer.embeddings.iter().enumerate() {
-                    let truncation = answer.truncations.get(index).context("a text has no receipt")?;
-                    serde_json::to_writer(
-                        &mut stdout,
-                        &json!({"index": done + index, "embedding": &**embedding, "tokens": truncation}),
-                    )
-                    .map_err(std::io::Error::from)?;
-                    stdout.write_all(b"\n")?;
+                    let tokens = *answer.truncations.get(index).context("a text has no receipt")?;
+                    print(&mut stdout, &Line { index: done + index, embedding, tokens })?;
                 }
             }
         }
@@ -71,17 +86,16 @@ pub(crate) fn embed(sources: &Sources, arguments: &EmbedArgs) -> anyhow::Result<
             bytes: sum.bytes + answer.usage.bytes,
             tokens: sum.tokens + answer.usage.tokens,
         });
-        let object = json!({
-            "model": service.model().info().id,
-            "role": arguments.role.or(bound),
-            "dimensions": width,
-            "fingerprint": service.model().fingerprint(width),
-            "usage": usage,
-            "truncated": cut,
-            "embeddings": embeddings,
-        });
-        serde_json::to_writer(&mut stdout, &object).map_err(std::io::Error::from)?;
-        stdout.write_all(b"\n")?;
+        let whole = Whole {
+            model: &service.model().info().id,
+            role: arguments.role.or(bound),
+            dimensions: width,
+            fingerprint: service.model().fingerprint(width),
+            usage,
+            truncated: cut,
+            embeddings,
+        };
+        print(&mut stdout, &whole)?;
     }
     stdout.flush()?;
     if cut > 0 {
@@ -89,6 +103,12 @@ pub(crate) fn embed(sources: &Sources, arguments: &EmbedArgs) -> anyhow::Result<
         output::note(format!("warning: {cut} of {done} texts were cut to the model's {longest} tokens"));
     }
     Ok(())
+}
+
+/// One JSON value and a line end. Numbers are printed as short as their f32 allows.
+fn print(out: &mut impl std::io::Write, value: &impl Serialize) -> anyhow::Result<()> {
+    serde_json::to_writer(&mut *out, value).map_err(std::io::Error::from)?;
+    Ok(out.write_all(b"\n")?)
 }
 
 fn chunks(texts: Vec<String>) -> Vec<Vec<String>> {
