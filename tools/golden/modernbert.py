@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from sentence_transformers import CrossEncoder, SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import ModernBertConfig, ModernBertForSequenceClassification, ModernBertModel
 
@@ -19,6 +21,7 @@ from common import (
     write_json,
     write_legacy_st,
 )
+from pooling import save_current
 from texts import EMBED, RERANK
 from tokens import count_words, learn_merges
 
@@ -153,4 +156,35 @@ def cross() -> None:
     writer.write()
 
 
-FAMILIES = {"modernbert_embed": embed, "modernbert_cross": cross}
+def current() -> None:
+    """As transformers 5 and sentence-transformers 6 save one: layer types and rotary parameters listed, all biases on."""
+    name, seed = "modernbert_v5", 1003
+    directory = fresh_directory(name)
+    full, local = "full_attention", "sliding_attention"
+    with tempfile.TemporaryDirectory() as scratch:
+        legacy = config(tokenizer(Path(scratch), 48), "ModernBertModel", 48)
+        replaced = {"global_attn_every_n_layers", "global_rope_theta", "local_rope_theta"}
+        settings = {key: value for key, value in legacy.items() if key not in replaced} | {
+            "attention_bias": True,
+            "intermediate_size": 40,
+            "layer_types": [local, full, local],
+            "mlp_bias": True,
+            "norm_bias": True,
+            "num_hidden_layers": 3,
+            "rope_parameters": {
+                full: {"rope_theta": 50000.0, "rope_type": "default"},
+                local: {"rope_theta": 500.0, "rope_type": "default"},
+            },
+        }
+        write_json(Path(scratch, "config.json"), settings)
+        save_weights(Path(scratch, "model.safetensors"), randomise(ModernBertModel(ModernBertConfig(**settings)), seed))
+        modules = [Transformer(scratch, max_seq_length=48), Pooling(32, "cls"), Normalize()]
+        save_current(SentenceTransformer(modules=modules, device="cpu", prompts=PROMPTS), directory)
+    readme(directory, "apache-2.0", name)
+    model = SentenceTransformer(str(directory), device="cpu", model_kwargs=EAGER)
+    writer = GoldenWriter(name, "embedder", seed, id=None, max_length=48)
+    embed_cases(writer, model, EMBED)
+    writer.write()
+
+
+FAMILIES = {"modernbert_embed": embed, "modernbert_cross": cross, "modernbert_v5": current}

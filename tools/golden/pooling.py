@@ -42,8 +42,6 @@ def backbone(directory: Path) -> None:
 def record(name: str, cases: list) -> None:
     """Reads the files back, so that what is recorded is what they say."""
     writer = GoldenWriter(name, "embedder", SEED, id=None, max_length=LENGTH)
-    for file in writer.root.rglob("*.safetensors"):
-        file.chmod(0o644)
     readme(writer.root / "model", "apache-2.0", name)
     model = SentenceTransformer(str(writer.root / "model"), device="cpu", model_kwargs=EAGER)
     embed_cases(writer, model, cases)
@@ -71,7 +69,17 @@ def legacy_with(name: str, kind: str, module: torch.nn.Module) -> None:
     folder = directory / f"2_{kind}"
     folder.mkdir()
     module.save(str(folder))
+    (folder / "model.safetensors").chmod(0o644)
     record(name, CASES)
+
+
+def save_current(model: SentenceTransformer, directory: Path) -> None:
+    """The layout since 5.4. Left out is the build of torch, which differs from machine to machine."""
+    model.save(str(directory), create_model_card=False)
+    file = directory / "config_sentence_transformers.json"
+    file.write_text(file.read_text(encoding="utf-8").replace(torch.__version__, VERSIONS["torch"]), encoding="utf-8")
+    for weights in directory.rglob("*.safetensors"):
+        weights.chmod(0o644)
 
 
 def saved(name: str, modules: list[torch.nn.Module], cases=CASES, prompts: dict[str, str] | None = None) -> None:
@@ -80,12 +88,7 @@ def saved(name: str, modules: list[torch.nn.Module], cases=CASES, prompts: dict[
     with tempfile.TemporaryDirectory() as scratch:
         backbone(Path(scratch))
         transformer = Transformer(scratch, max_seq_length=LENGTH)
-        SentenceTransformer(modules=[transformer, *modules], device="cpu", prompts=prompts).save(
-            str(directory), create_model_card=False
-        )
-    file = directory / "config_sentence_transformers.json"
-    # Without the build of torch, which differs from machine to machine.
-    file.write_text(file.read_text(encoding="utf-8").replace(torch.__version__, VERSIONS["torch"]), encoding="utf-8")
+        save_current(SentenceTransformer(modules=[transformer, *modules], device="cpu", prompts=prompts), directory)
     record(name, cases)
 
 
