@@ -257,7 +257,7 @@ fn the_longest_input() {
         length(roberta.clone(), &[("sentence_bert_config.json", json!({"max_seq_length": 514}))]).unwrap(),
         512
     );
-    assert_eq!(length(roberta, &[unlimited.clone()]).unwrap(), 512);
+    assert_eq!(length(roberta, std::slice::from_ref(&unlimited)).unwrap(), 512);
     assert_eq!(length(rotary, &[]).unwrap(), 8194);
     assert_eq!(length(nomic, &[]).unwrap(), 8192);
     assert_eq!(length(bert(), std::slice::from_ref(&short)).unwrap(), 128);
@@ -285,7 +285,7 @@ fn non_commercial_licences_are_gated() {
 fn bad_directories_are_refused_with_the_file_named() {
     let pooling = ("1_Pooling/config.json", json!({"pooling_mode": "mean"}));
     let transformer_type = "sentence_transformers.models.Transformer";
-    let cases: Vec<(Vec<(&str, Value)>, ErrorKind, &str)> = vec![
+    let cases = vec![
         (vec![], ErrorKind::NotFound, "config.json"),
         (vec![("config.json", json!("nonsense"))], ErrorKind::Corrupt, "config.json"),
         (vec![("config.json", json!([]))], ErrorKind::Corrupt, "config.json"),
