@@ -14,7 +14,9 @@ import tokens
 from bert import config
 from common import (
     VERSIONS,
+    Capture,
     GoldenWriter,
+    case_inputs,
     embed_cases,
     fresh_directory,
     randomise,
@@ -33,10 +35,10 @@ ROLES = [("query", "harbour"), ("document", "harbour"), ("query", ""), ("documen
 PROMPTS = {"query": "query: ", "document": "the passage: "}
 
 
-def backbone(directory: Path) -> None:
+def backbone(directory: Path, seed: int = SEED) -> None:
     settings = config(tokens.wordpiece(directory, LENGTH), "BertModel", LENGTH, num_hidden_layers=2, intermediate_size=48)
     write_json(directory / "config.json", settings)
-    save_weights(directory / "model.safetensors", randomise(BertModel(BertConfig(**settings)), SEED))
+    save_weights(directory / "model.safetensors", randomise(BertModel(BertConfig(**settings)), seed))
 
 
 def record(name: str, cases: list) -> None:
@@ -100,6 +102,33 @@ def router() -> None:
     saved("router", [Pooling(WIDTH, "mean"), Router.for_query_document(**routes), Normalize()], ROLES)
 
 
+def two_backbones() -> None:
+    """A router in front: each role has a transformer and a pooling of its own."""
+    name = "router_backbones"
+    directory = fresh_directory(name)
+    with tempfile.TemporaryDirectory() as query, tempfile.TemporaryDirectory() as document:
+        routes = {}
+        for role, scratch, seed, mode in [("query", query, SEED, "mean"), ("document", document, SEED + 6, "cls")]:
+            backbone(Path(scratch), seed)
+            routes[f"{role}_modules"] = [Transformer(scratch, max_seq_length=LENGTH), Pooling(WIDTH, mode)]
+        modules = [Router.for_query_document(**routes), Normalize()]
+        save_current(SentenceTransformer(modules=modules, device="cpu"), directory)
+    readme(directory, "apache-2.0", name)
+    model = SentenceTransformer(str(directory), device="cpu", model_kwargs=EAGER).eval()
+    writer = GoldenWriter(name, "embedder", SEED, id=None, max_length=LENGTH)
+    encoders = {"query": model.encode_query, "document": model.encode_document}
+    for role, text in ROLES:
+        transformer, pooling = model[0].sub_modules[role]
+        capture = Capture(transformer, transformer.auto_model)
+        capture.watch("final", transformer, lambda features: features["token_embeddings"])
+        capture.watch("pooled", pooling, lambda features: features["sentence_embedding"])
+        output = encoders[role](text, batch_size=1, convert_to_tensor=True, show_progress_bar=False)
+        capture.close()
+        stages = {stage: value[0] for stage, value in capture.seen.items()} | {"output": output}
+        writer.add({"role": role, "text": text} | case_inputs(capture), stages)
+    writer.write()
+
+
 FAMILIES = {
     "pool_max": lambda: legacy("pool_max", ["max"]),
     "pool_mean_sqrt": lambda: legacy("pool_mean_sqrt", ["mean_sqrt_len_tokens"]),
@@ -115,4 +144,5 @@ FAMILIES = {
     "new_layout": lambda: saved("new_layout", [Pooling(WIDTH, "lasttoken"), Normalize()], ROLES, PROMPTS),
     "new_layout_modes": lambda: saved("new_layout_modes", [Pooling(WIDTH, ("mean", "max", "cls"))]),
     "router": router,
+    "router_backbones": two_backbones,
 }
