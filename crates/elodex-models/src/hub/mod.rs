@@ -2,7 +2,7 @@
 //! programs on the machine.
 //!
 //! The client is our own, on ureq: the hf-hub crate brings an asynchronous HTTP stack with a second TLS stack and a
-//! transfer protocol of its own, and leaves hashes unchecked. What is needed is small: one listing, one `HEAD` and one
+//! transfer protocol of its own. What is needed is small: one listing, one `HEAD` and one
 //! resumable `GET` per file. Every byte that gets its final name has been hashed.
 
 mod cache;
