@@ -181,14 +181,24 @@ pub(super) fn activation(name: &str) -> Result<Activation> {
 /// θ of the plain rotary embedding: transformers v5's `rope_parameters.rope_theta`, else `rope_theta`. Scaled variants
 /// are refused.
 pub(super) fn rope_theta(config: &serde_json::Value, default: f32) -> Result<f32> {
-    for key in ["rope_parameters", "rope_scaling"] {
-        let scaling = &config[key];
+    rope_theta_of(config, &config["rope_parameters"], "rope_theta", default)
+}
+
+/// As [`rope_theta`], where layers differ: `parameters` is those layers' part of `rope_parameters`, `legacy` their key
+/// in older configurations.
+pub(super) fn rope_theta_of(
+    config: &serde_json::Value,
+    parameters: &serde_json::Value,
+    legacy: &str,
+    default: f32,
+) -> Result<f32> {
+    for scaling in [parameters, &config["rope_scaling"]] {
         let kind = scaling["rope_type"].as_str().or(scaling["type"].as_str()).unwrap_or("default");
         if kind != "default" {
-            return Err(unsupported(format!("rotary scaling `{kind}` in {key} is not supported")));
+            return Err(unsupported(format!("rotary scaling `{kind}` is not supported")));
         }
     }
-    let theta = config["rope_parameters"]["rope_theta"].as_f64().or(config["rope_theta"].as_f64());
+    let theta = parameters["rope_theta"].as_f64().or(config[legacy].as_f64());
     let theta = theta.map_or(default, |theta| theta as f32);
     if !(theta.is_finite() && theta > 0.0) {
         return Err(corrupt(format!("rope_theta is {theta}; it must be positive")));

@@ -4,7 +4,9 @@
 //! Pre-norm (the first layer's attention has none), rotary positions, GeGLU, and attention that is local in all but
 //! every third layer, with a rotary base for each kind.
 
-use super::loader::{activation, check_sizes, corrupt, head_dim, part, positions, unsupported};
+use super::loader::{
+    activation, check_sizes, corrupt, head_dim, part, positions, rope_theta_of, unsupported,
+};
 use super::{Arch, Classifier, Loader, Network};
 use crate::Result;
 use crate::exec::Backbone;
@@ -80,8 +82,7 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
         relative_bias: None,
     };
     let theta = |kind: &str, legacy: &str, default: f32| {
-        let value = loader.config["rope_parameters"][kind]["rope_theta"].as_f64();
-        value.or(loader.config[legacy].as_f64()).map_or(default, |theta| theta as f32)
+        rope_theta_of(loader.config, &loader.config["rope_parameters"][kind], legacy, default)
     };
     let spec = TransformerSpec {
         hidden,
@@ -101,8 +102,8 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
         gated: true,
         layers,
         rotary: vec![
-            Rotary::new(theta("full_attention", "global_rope_theta", 160_000.0), head_dim),
-            Rotary::new(theta("sliding_attention", "local_rope_theta", 10_000.0), head_dim),
+            Rotary::new(theta("full_attention", "global_rope_theta", 160_000.0)?, head_dim),
+            Rotary::new(theta("sliding_attention", "local_rope_theta", 10_000.0)?, head_dim),
         ],
     };
     let classifier = if loader.architecture() == "ModernBertForSequenceClassification" {

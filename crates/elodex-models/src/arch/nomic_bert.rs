@@ -2,9 +2,10 @@
 //! nomic-embed-text-v1 and v1.5; the mixture-of-experts v2 is refused.
 //!
 //! Post-norm, rotary positions with base 1000, SwiGLU whose gate is the *second* matrix (`fc12`), two segments, no
-//! biases but in the norms. The configuration uses GPT-2's key names.
+//! biases but in the norms. The configuration uses GPT-2's key names; transformers 5 writes BERT's, which are aliases
+//! here.
 
-use super::loader::{check_sizes, corrupt, head_dim, part, positions, unsupported};
+use super::loader::{check_sizes, corrupt, head_dim, part, positions, rope_theta, unsupported};
 use super::{Arch, Loader, Network};
 use crate::Result;
 use crate::exec::Backbone;
@@ -15,19 +16,37 @@ use serde::Deserialize;
 pub(super) const ARCH: Arch =
     Arch { names: &["NomicBertModel", "NomicBertForPreTraining"], model_type: "nomic_bert", load };
 
+/// Upstream's base where the configuration has none.
+const DEFAULT_THETA: f32 = 1000.0;
+
 #[derive(Debug, Deserialize)]
 struct Config {
     vocab_size: usize,
+    #[serde(alias = "hidden_size")]
     n_embd: usize,
+    #[serde(alias = "num_hidden_layers")]
     n_layer: usize,
+    #[serde(alias = "num_attention_heads")]
     n_head: usize,
+    #[serde(alias = "intermediate_size")]
     n_inner: usize,
+    #[serde(alias = "max_position_embeddings")]
     n_positions: usize,
+    /// `swiglu`, or `silu` where the gate goes without saying.
+    #[serde(alias = "hidden_act")]
     activation_function: String,
+    #[serde(alias = "layer_norm_eps")]
     layer_norm_epsilon: f32,
     type_vocab_size: usize,
-    rotary_emb_base: f32,
+    /// Else `rope_parameters.rope_theta`.
+    rotary_emb_base: Option<f32>,
+    #[serde(default = "whole_head")]
     rotary_emb_fraction: f32,
+    rotary_scaling_factor: Option<f32>,
+    #[serde(default = "scaled")]
+    scale_attn_weights: bool,
+    #[serde(default)]
+    scale_attn_by_inverse_layer_idx: bool,
     #[serde(default)]
     rotary_emb_interleaved: bool,
     #[serde(default)]
@@ -46,6 +65,14 @@ struct Config {
     num_experts: usize,
 }
 
+fn whole_head() -> f32 {
+    1.0
+}
+
+fn scaled() -> bool {
+    true
+}
+
 fn load(loader: &Loader<'_>) -> Result<Network> {
     let config: Config = loader.parse()?;
     let refused = [
@@ -54,11 +81,14 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
         (config.use_rms_norm, "use_rms_norm"),
         (config.rotary_emb_interleaved, "rotary_emb_interleaved"),
         (config.num_experts > 0, "num_experts"),
+        (config.rotary_scaling_factor.is_some(), "rotary_scaling_factor"),
+        (!config.scale_attn_weights, "scale_attn_weights off"),
+        (config.scale_attn_by_inverse_layer_idx, "scale_attn_by_inverse_layer_idx"),
     ];
     if let Some((_, option)) = refused.iter().find(|(set, _)| *set) {
         return Err(unsupported(format!("NomicBERT with {option} is not supported")));
     }
-    if config.activation_function != "swiglu" {
+    if !["swiglu", "silu"].contains(&config.activation_function.as_str()) {
         return Err(unsupported(format!(
             "NomicBERT activation `{}` is not swiglu",
             config.activation_function
@@ -74,6 +104,7 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
             config.rotary_emb_fraction
         )));
     }
+    let theta = config.rotary_emb_base.map_or_else(|| rope_theta(loader.config, DEFAULT_THETA), Ok)?;
     let weights = Weights {
         tokens: loader.matrix("embeddings.word_embeddings.weight", config.vocab_size, hidden)?,
         positions: None,
@@ -106,7 +137,7 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
         activation: Activation::Silu,
         gated: true,
         layers: vec![LayerSpec { window: None, rotary: Some(0) }; config.n_layer],
-        rotary: vec![Rotary::new(config.rotary_emb_base, rotary_dim)],
+        rotary: vec![Rotary::new(theta, rotary_dim)],
     };
     Ok(Network::encoder(Backbone::new(spec, weights, loader.kernels), None))
 }

@@ -134,6 +134,10 @@ fn dense(folder: &Path, path: String) -> Result<Module> {
         bias: bool,
         #[serde(default = "tanh")]
         activation_function: String,
+        #[serde(default)]
+        use_residual: bool,
+        module_input_name: Option<String>,
+        module_output_name: Option<String>,
     }
     fn yes() -> bool {
         true
@@ -143,6 +147,17 @@ fn dense(folder: &Path, path: String) -> Result<Module> {
         "torch.nn.modules.activation.Tanh".to_owned()
     }
     let config: Config = config(folder)?;
+    let refused = |what: &str| {
+        let file = folder.join("config.json");
+        Err(Error::new(ErrorKind::Unsupported, format!("`{}` asks for {what}", file.display())))
+    };
+    if config.use_residual {
+        return refused("a residual connection, which is not supported");
+    }
+    let names = [&config.module_input_name, &config.module_output_name];
+    if let Some(name) = names.into_iter().flatten().find(|name| *name != "sentence_embedding") {
+        return refused(&format!("the feature `{name}`; a dense layer works on `sentence_embedding` only"));
+    }
     Ok(Module::Dense {
         path,
         in_features: config.in_features,
@@ -235,6 +250,13 @@ fn router(dir: &Path, folder: &Path, path: &str, depth: usize) -> Result<Module>
     struct Config {
         types: BTreeMap<String, String>,
         structure: BTreeMap<String, Vec<String>>,
+        #[serde(default)]
+        parameters: Parameters,
+    }
+    #[derive(Default, Deserialize)]
+    struct Parameters {
+        #[serde(default)]
+        route_mappings: Option<serde_json::Map<String, serde_json::Value>>,
     }
     let current = folder.join("router_config.json");
     let file = if current.is_file() { current } else { folder.join("config.json") };
@@ -243,6 +265,10 @@ fn router(dir: &Path, folder: &Path, path: &str, depth: usize) -> Result<Module>
         return Err(corrupt("nests routers too deeply".to_owned()));
     }
     let config: Config = read::json(&file, MAX_CONFIG_BYTES)?;
+    if config.parameters.route_mappings.as_ref().is_some_and(|mappings| !mappings.is_empty()) {
+        let message = format!("`{}` maps routes, which is not supported", file.display());
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
     let route = |role: &str| -> Result<Vec<Module>> {
         let Some(names) = config.structure.get(role) else {
             let known: Vec<&str> = config.structure.keys().map(String::as_str).collect();
