@@ -40,6 +40,12 @@ ZERANK_TEMPLATE = (
     "{{- '<|im_start|>system\\n' + query.strip() + '<|im_end|>\\n<|im_start|>user\\n' + document.strip() + '<|im_end|>\\n' -}}"
     "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}"
 )
+JUDGE_TEMPLATE = (
+    "{%- set query = messages | selectattr('role', 'equalto', 'query') | map(attribute='content') | first -%}"
+    "{%- set document = messages | selectattr('role', 'equalto', 'document') | map(attribute='content') | first -%}"
+    "{{- '" + JUDGE.replace("\n", "\\n") + "' + query + '\\n<Document>: ' + document + '<|im_end|>\\n' -}}"
+    "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n<think>\\n\\n</think>\\n\\n' -}}{%- endif -%}"
+)
 
 
 def config(vocabulary: int, positions: int, tokenizer: Tokenizer, **changes) -> dict:
@@ -151,8 +157,18 @@ def zerank() -> None:
     model, state = causal(settings, seed)
     save_weights(directory / "model.safetensors", state)
     yes = tokenizer.token_to_id("Yes")
+    write_logit_score(directory, yes, None)
+    readme(directory, "apache-2.0", model_id)
+    writer = GoldenWriter(name, "reranker", seed, id=model_id, max_length=length)
+    causal_cases(writer, model, tokenizer, zerank_frame, length, yes, None, 5.0)
+    check_pairs(directory, writer)
+    writer.write()
+
+
+def write_logit_score(directory: Path, yes: int, no: int | None) -> None:
+    """The files by which sentence-transformers, from 5.4, reads a causal model as a cross-encoder."""
     write_modules(directory, ["Transformer", "LogitScore"], new_layout=True)
-    score = {"true_token_id": yes, "false_token_id": None, "module_input_name": "causal_logits"}
+    score = {"true_token_id": yes, "false_token_id": no, "module_input_name": "causal_logits"}
     write_json(directory / "1_LogitScore" / "config.json", score)
     modality = {"method": "forward", "method_output_name": "logits"}
     sentence = {
@@ -165,14 +181,9 @@ def zerank() -> None:
     versions = {"pytorch": "2.10.0", "sentence_transformers": "5.4.0", "transformers": "5.5.0"}
     top = {"__version__": versions, "activation_fn": "torch.nn.modules.linear.Identity", "default_prompt_name": None}
     write_json(directory / "config_sentence_transformers.json", top | {"model_type": "CrossEncoder", "prompts": {}})
-    readme(directory, "apache-2.0", model_id)
-    writer = GoldenWriter(name, "reranker", seed, id=model_id, max_length=length)
-    causal_cases(writer, model, tokenizer, zerank_frame, length, yes, None, 5.0)
-    check_zerank(directory, writer)
-    writer.write()
 
 
-def check_zerank(directory: Path, writer: GoldenWriter) -> None:
+def check_pairs(directory: Path, writer: GoldenWriter) -> None:
     """sentence-transformers reads the same directory to the same logits, where nothing has to be cut."""
     options = {"attn_implementation": "eager", "dtype": torch.float32}
     model = CrossEncoder(str(directory), device="cpu", model_kwargs=options)
@@ -204,10 +215,11 @@ def judge_frame(query: str, document: str) -> tuple[str, str, str]:
 
 
 def reranker() -> None:
+    """The repository's first layout: nothing but the causal model, so the answers' tokens have their real ids."""
     name, seed, model_id, length = "qwen3_reranker", 109, "Qwen/Qwen3-Reranker-0.6B", 184
     directory = fresh_directory(name)
     tokenizer = tokens.qwen(directory, 131072, moved={"yes": JUDGE_ID_YES, "no": JUDGE_ID_NO})
-    narrow = {"hidden_size": 16, "head_dim": 8, "intermediate_size": 40, "num_hidden_layers": 2}
+    narrow = {"hidden_size": 12, "head_dim": 8, "intermediate_size": 40, "num_hidden_layers": 2}
     settings = config(JUDGE_ID_YES + 11, length, tokenizer, **narrow)
     write_json(directory / "config.json", settings)
     model, state = causal(settings, seed)
@@ -215,6 +227,25 @@ def reranker() -> None:
     readme(directory, "apache-2.0", model_id)
     writer = GoldenWriter(name, "reranker", seed, id=model_id, max_length=length)
     causal_cases(writer, model, tokenizer, judge_frame, length, JUDGE_ID_YES, JUDGE_ID_NO, 1.0)
+    writer.write()
+
+
+def reranker_modules() -> None:
+    """With modules.json: the files name the answers' tokens, here those of the tiny vocabulary."""
+    name, seed, model_id, length = "qwen3_reranker_modules", 110, "Qwen/Qwen3-Reranker-0.6B", 184
+    directory = fresh_directory(name)
+    tokenizer = tokens.qwen(directory, 131072)
+    (directory / "chat_template.jinja").write_text(JUDGE_TEMPLATE, encoding="utf-8")
+    settings = config(tokenizer.get_vocab_size(), length, tokenizer, hidden_size=16, head_dim=8, intermediate_size=56)
+    write_json(directory / "config.json", settings)
+    model, state = causal(settings, seed)
+    save_weights(directory / "model.safetensors", state)
+    yes, no = tokenizer.token_to_id("yes"), tokenizer.token_to_id("no")
+    write_logit_score(directory, yes, no)
+    readme(directory, "apache-2.0", model_id)
+    writer = GoldenWriter(name, "reranker", seed, id=model_id, max_length=length)
+    causal_cases(writer, model, tokenizer, judge_frame, length, yes, no, 1.0)
+    check_pairs(directory, writer)
     writer.write()
 
 
@@ -273,5 +304,6 @@ FAMILIES = {
     "zerank": zerank,
     "zerank_small": zerank_small,
     "qwen3_reranker": reranker,
+    "qwen3_reranker_modules": reranker_modules,
     "zembed": zembed,
 }
