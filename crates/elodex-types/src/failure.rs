@@ -138,9 +138,13 @@ mod tests {
     #[test]
     fn report_joins_the_chain() {
         let inner = Failure::new(Broken, "disk full");
-        let outer = Failure::new(Broken, "cannot write `a`").caused_by(inner).retry_after(Duration::from_secs(1));
+        let outer =
+            Failure::new(Broken, "cannot write `a`").caused_by(inner).retry_after(Duration::from_secs(1));
         assert_eq!(outer.report(), "cannot write `a`: disk full");
         assert_eq!(outer.to_string(), "cannot write `a`");
-        assert_eq!((outer.kind(), outer.fault(), outer.wait()), (Broken, Fault::Bug, Some(Duration::from_secs(1))));
+        assert_eq!(
+            (outer.kind(), outer.fault(), outer.wait()),
+            (Broken, Fault::Bug, Some(Duration::from_secs(1)))
+        );
     }
 }

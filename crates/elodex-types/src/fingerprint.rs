@@ -57,7 +57,8 @@ impl FromStr for SpaceFingerprint {
         }
         let mut hash = [0; 32];
         for (index, byte) in hash.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).map_err(|_| ParseFingerprintError)?;
+            *byte =
+                u8::from_str_radix(&text[2 * index..2 * index + 2], 16).map_err(|_| ParseFingerprintError)?;
         }
         Ok(Self(hash))
     }

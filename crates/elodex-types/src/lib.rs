@@ -10,7 +10,8 @@ mod score;
 mod truncation;
 
 pub use call::{
-    CallContext, EmbedRequest, EmbedResponse, Lane, Latency, Ranked, RerankRequest, RerankResponse, Timing, Usage,
+    CallContext, EmbedRequest, EmbedResponse, Lane, Latency, Ranked, RerankRequest, RerankResponse, Timing,
+    Usage,
 };
 pub use failure::{Failure, Fault, Kind};
 pub use fingerprint::{ParseFingerprintError, SpaceFingerprint};

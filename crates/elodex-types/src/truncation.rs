@@ -22,7 +22,9 @@ impl std::str::FromStr for TruncationPolicy {
             "error" => Ok(Self::Error),
             "truncate" => Ok(Self::Truncate),
             "passages" => Ok(Self::Passages),
-            other => Err(format!("unknown truncation policy `{other}`; use `error`, `truncate` or `passages`")),
+            other => {
+                Err(format!("unknown truncation policy `{other}`; use `error`, `truncate` or `passages`"))
+            }
         }
     }
 }
