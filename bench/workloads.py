@@ -39,10 +39,10 @@ def natural(texts):
 
 def offline():
     """Name, texts and calls per round of every offline workload."""
-    documents, source = natural(256)
+    documents, source = natural(96)
     return [
-        ("32 x 128 tokens", equal(32, 128, seed=1), 4),
-        ("16 x 256 tokens", equal(16, 256, seed=2), 4),
+        ("32 x 128 tokens", equal(32, 128, seed=1), 3),
+        ("16 x 256 tokens", equal(16, 256, seed=2), 3),
         (f"natural lengths ({source})", documents, 1),
         ("one 16-token query", equal(1, 16, seed=4), 60),
     ]

@@ -6,8 +6,7 @@ import pathlib
 import socket
 import subprocess
 import time
-
-import httpx
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "crates/elodex-testkit/golden"
@@ -62,9 +61,10 @@ class LiveServer:
             if self.process.poll() is not None:
                 raise RuntimeError(f"elodex serve ended with {self.process.returncode}:\n{self.log.read_text()}")
             try:
-                if httpx.get(f"{url}/ready", timeout=5).status_code == 200:
+                with urllib.request.urlopen(f"{url}/ready", timeout=5):
                     return
-            except httpx.TransportError:
+            except OSError:
+                # Not listening yet, or 503 while the models load.
                 pass
             time.sleep(0.02)
         raise RuntimeError(f"elodex serve was not ready after {READY_WITHIN_SECONDS} s:\n{self.log.read_text()}")
