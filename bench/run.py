@@ -25,9 +25,9 @@ LEAST_COSINE = 0.9999
 
 def main():
     arguments = parse_arguments()
-    scratch = pathlib.Path(os.environ.get("ELODEX_SCRATCH", "target/bench"))
-    binaries = pathlib.Path(os.environ.get("ELODEX_BIN_DIR", "target/release"))
-    model = pathlib.Path(os.environ.get("ELODEX_EMBEDDER", "target/models/all-MiniLM-L6-v2"))
+    scratch = pathlib.Path(os.environ.get("ELODEX_SCRATCH", "target/bench")).resolve()
+    binaries = pathlib.Path(os.environ.get("ELODEX_BIN_DIR", "target/release")).resolve()
+    model = pathlib.Path(os.environ.get("ELODEX_EMBEDDER", "target/models/all-MiniLM-L6-v2")).resolve()
     os.environ["ELODEX_BINARY"] = str(binaries / "elodex")
     scratch.mkdir(parents=True, exist_ok=True)
 

@@ -81,7 +81,7 @@ class LiveServer:
 
 def binary():
     """The binary under test: `ELODEX_BINARY`, else the debug build."""
-    path = pathlib.Path(os.environ.get("ELODEX_BINARY", ROOT / "target/debug/elodex"))
+    path = pathlib.Path(os.environ.get("ELODEX_BINARY", ROOT / "target/debug/elodex")).resolve()
     if not path.is_file():
         raise RuntimeError(f"{path} is not there; build it with `cargo build --package elodex`")
     return str(path)
@@ -89,7 +89,7 @@ def binary():
 
 def embedder():
     """all-MiniLM-L6-v2: `ELODEX_EMBEDDER`, else where `cargo xtask fetch-model` puts it."""
-    path = pathlib.Path(os.environ.get("ELODEX_EMBEDDER", ROOT / "target/models/all-MiniLM-L6-v2"))
+    path = pathlib.Path(os.environ.get("ELODEX_EMBEDDER", ROOT / "target/models/all-MiniLM-L6-v2")).resolve()
     if not path.is_dir():
         raise RuntimeError(f"{path} is not there; fetch it with `cargo xtask fetch-model`")
     return path
@@ -105,7 +105,7 @@ def golden(name):
 
 def scratch():
     """A folder for logs and downloads, outside what git sees."""
-    return pathlib.Path(os.environ.get("ELODEX_SCRATCH", ROOT / "target/clients"))
+    return pathlib.Path(os.environ.get("ELODEX_SCRATCH", ROOT / "target/clients")).resolve()
 
 
 def free_port():
