@@ -2,6 +2,7 @@
 
 use crate::support::{Options, Server, embed, long_embed, wait_for};
 use elodex_server::Stopped;
+use std::cell::RefCell;
 use std::io::Write as _;
 use std::net::TcpStream;
 
@@ -66,11 +67,16 @@ fn bodies_under_way_share_their_memory() {
     let server = Server::start(options);
     let status = || server.post("/v1/models/embed", &embed(&["x"])).status;
     assert_eq!(status(), 200);
-    let mut stream = TcpStream::connect(server.address).unwrap();
     let head = "POST /v1/models/embed HTTP/1.1\r\nhost: x\r\ncontent-length: 9999\r\n\r\n";
-    stream.write_all(head.as_bytes()).unwrap();
-    wait_for("the announced body takes all room", || status() == 503);
-    drop(stream);
+    let announced = RefCell::new(None);
+    wait_for("the announced body takes all room", || {
+        // Announced anew each time: whoever comes while another call has a body under way is refused for good.
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        announced.replace(Some(stream));
+        status() == 503
+    });
+    announced.replace(None);
     wait_for("its room is free again", || status() == 200);
 }
 
