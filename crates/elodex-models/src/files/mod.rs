@@ -1,6 +1,6 @@
 //! What the files of a model directory say, before anything is loaded.
 //!
-//! One file here per file there: [`modules`], [`config`], [`prompts`], [`licence`]; [`overrides`] adds what
+//! One file here per file there (modules, config, prompts, licence); the overrides add what
 //! repositories keep only in a README. The files win over the table wherever both speak, except on licences.
 
 mod config;
