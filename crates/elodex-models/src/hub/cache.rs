@@ -106,10 +106,11 @@ impl Cache {
         Ok(blobs)
     }
 
-    /// Waits for the lock of one blob, the same that the Python library takes. Released when dropped.
-    pub(super) fn lock(&self, repo: &RepoId, etag: &str) -> Result<File> {
+    /// Waits for the lock of one blob (by etag), the same that the Python library takes, or of another part of the
+    /// repository. Released when dropped.
+    pub(super) fn lock(&self, repo: &RepoId, part: &str) -> Result<File> {
         let folder = self.root.join(".locks").join(repo.folder());
-        let path = folder.join(format!("{etag}.lock"));
+        let path = folder.join(format!("{part}.lock"));
         let locked = fs::create_dir_all(&folder)
             .and_then(|()| File::options().create(true).truncate(false).write(true).open(&path))
             .and_then(|file| file.lock().map(|()| file));
@@ -138,6 +139,8 @@ impl Cache {
         commit: &str,
         links: impl Iterator<Item = (&'a str, &'a str)>,
     ) -> Result<PathBuf> {
+        // Replacing links and references is not atomic against another pull of the same repository.
+        let _lock = self.lock(repo, "snapshots")?;
         let folder = self.repo(repo);
         let snapshot = folder.join("snapshots").join(commit);
         for (name, etag) in links {
