@@ -1,7 +1,7 @@
 //! Bi-encoders: a text in a role becomes a vector.
 
 use crate::arch::{self, Loader, Network};
-use crate::exec::{Rows, Stage};
+use crate::exec::Stage;
 use crate::files::{Licence, ModelFiles, Module, Pooling, PoolingMode, Prompts};
 use crate::heads::{self, Head, Narrowing};
 use crate::pooling;
@@ -290,11 +290,7 @@ impl Embedder {
         backbone.observe(text, |stage, hidden| {
             observe(stage, hidden);
             if stage == Stage::Final {
-                let rows = match pooling::rows_needed(&route.pooling) {
-                    Rows::All => hidden,
-                    Rows::First => &hidden[..width],
-                    Rows::Last => &hidden[hidden.len() - width..],
-                };
+                let rows = pooling::needed(&route.pooling, hidden, width);
                 pooled = self.pool(route, text, rows);
             }
         });

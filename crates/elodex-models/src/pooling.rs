@@ -13,6 +13,15 @@ pub fn rows_needed(pooling: &Pooling) -> Rows {
     }
 }
 
+/// Those rows of all of a sequence's, `[length, width]`.
+pub(crate) fn needed<'a>(pooling: &Pooling, hidden: &'a [f32], width: usize) -> &'a [f32] {
+    match rows_needed(pooling) {
+        Rows::All => hidden,
+        Rows::First => &hidden[..width],
+        Rows::Last => &hidden[hidden.len() - width..],
+    }
+}
+
 /// Pools `hidden` `[length, width]`, leaving out the first `from` tokens, into `[modes · width]`.
 ///
 /// `hidden` is what [`rows_needed`] asked for. A text that is all prompt pools to zeros where the reference divides a

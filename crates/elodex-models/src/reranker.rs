@@ -2,7 +2,7 @@
 
 use crate::arch::{self, Loader, Network};
 use crate::embedder::check_vocabulary;
-use crate::exec::{Rows, Stage};
+use crate::exec::Stage;
 use crate::files::{ChatRerank, Licence, ModelFiles, Pooling, PoolingMode};
 use crate::heads::Head;
 use crate::pooling;
@@ -229,11 +229,7 @@ impl Reranker {
         backbone.observe(pair, |stage, hidden| {
             observe(stage, hidden);
             if stage == Stage::Final {
-                let rows = match pooling::rows_needed(&self.pooling) {
-                    Rows::All => hidden,
-                    Rows::First => &hidden[..width],
-                    Rows::Last => &hidden[hidden.len() - width..],
-                };
+                let rows = pooling::needed(&self.pooling, hidden, width);
                 logit = self.logit(rows);
             }
         });

@@ -1,5 +1,5 @@
-//! One file per architecture: its configuration, its weight names, its [`TransformerSpec`](crate::spec::TransformerSpec). Nothing here
-//! computes.
+//! One file per architecture: its configuration, its weight names, its
+//! [`TransformerSpec`](crate::spec::TransformerSpec). Nothing here computes.
 
 mod bert;
 mod jina_v3;
