@@ -9,9 +9,10 @@ use std::path::Path;
 /// Bottom to top; a crate may depend on crates of lower layers only. A new crate gets its place here.
 const LAYERS: &[&[&str]] = &[
     &["elodex-types"],
-    &["elodex-kernels", "elodex-dialects"],
-    &["elodex-models"],
+    &["elodex-kernels", "elodex-dialects", "elodex-store"],
+    &["elodex-models", "elodex-store-edge"],
     &["elodex-engine"],
+    &["elodex-search"],
     &["elodex-server"],
     &["elodex"],
     &["elodex-bench"],
@@ -22,7 +23,7 @@ const TOOLS: &[&str] = &["elodex-testkit", "xtask"];
 
 /// Crates that run work on threads of their own or translate only: no async runtime, no HTTP.
 const SYNCHRONOUS: &[&str] =
-    &["elodex-types", "elodex-kernels", "elodex-dialects", "elodex-models", "elodex-engine"];
+    &["elodex-types", "elodex-kernels", "elodex-dialects", "elodex-store", "elodex-models", "elodex-engine", "elodex-search"];
 
 /// What `SYNCHRONOUS` crates must not depend on.
 const ASYNCHRONOUS_LIBRARIES: &[&str] = &["tokio", "axum", "hyper", "async-std", "smol"];

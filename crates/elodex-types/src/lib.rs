@@ -1,10 +1,13 @@
 //! The vocabulary every Elodex crate shares: roles, score kinds, embedding-space fingerprints, truncation
-//! receipts, usage counters, the request and response of the two model calls, and faults.
+//! receipts, usage counters, the request and response of the two model calls, documents' metadata and filters, and
+//! faults.
 //!
 //! Only data and serde live here: no I/O, no numerics, no async.
 
 mod call;
+mod document;
 mod failure;
+mod filter;
 mod fingerprint;
 mod score;
 mod truncation;
@@ -13,7 +16,12 @@ pub use call::{
     CallContext, EmbedRequest, EmbedResponse, Lane, Latency, Ranked, RerankRequest, RerankResponse, Timing,
     Usage,
 };
+pub use document::{
+    ChunkId, IndexStatus, LIST_PREFIX, METADATA_BYTES, Metadata, MetadataValue, Revision, validate_attribute,
+    validate_metadata,
+};
 pub use failure::{Failure, Fault, Kind};
+pub use filter::{Filter, Test};
 pub use fingerprint::{ParseFingerprintError, SpaceFingerprint};
 pub use score::{Score, ScoreKind};
 pub use truncation::{Truncation, TruncationPolicy};

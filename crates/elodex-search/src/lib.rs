@@ -1,0 +1,1 @@
+//! Ingestion and two-stage search.

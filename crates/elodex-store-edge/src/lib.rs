@@ -1,0 +1,1 @@
+//! The embedded chunk index: one qdrant-edge shard per collection.
