@@ -1,10 +1,10 @@
 //! The truth: collections, documents and what is known of them, durable and transactional.
 
 use crate::{
-    Accepted, Change, Chunk, Collection, CollectionId, CollectionSettings, Content, Counts, Document,
-    IndexOperation, LiveChunk, NewDocument, Parsed, Result, UsageKind, UsageRow, Weights,
+    Accepted, Change, Chunk, Collection, CollectionId, CollectionSettings, Counts, Document, IndexOperation,
+    LiveChunk, Parsed, Result, UsageKind, UsageRow,
 };
-use elodex_types::{ChunkId, IndexStatus, Revision};
+use elodex_types::{ChunkId, Content, IndexStatus, NewDocument, Revision, Weights};
 use std::fmt::Debug;
 use std::ops::{Bound, Range};
 

@@ -14,7 +14,6 @@ pub use catalog::{Catalog, CatalogView, Published};
 pub use error::{Error, ErrorKind, Result};
 pub use index::{ChunkIndex, Condition, Found, IndexBackend, IndexSpec, Opened, Point, SparseVector};
 pub use records::{
-    Accepted, Change, Chunk, Chunking, Collection, CollectionId, CollectionSettings, Content, Counts,
-    Document, IndexOperation, LiveChunk, NewDocument, Parsed, ParsedInfo, Passage, Precision, Space,
-    UsageKind, UsageRow, Weights,
+    Accepted, Change, Chunk, Chunking, Collection, CollectionId, CollectionSettings, Counts, Document,
+    IndexOperation, LiveChunk, Parsed, ParsedInfo, Passage, Precision, Space, UsageKind, UsageRow,
 };

@@ -1,6 +1,6 @@
 //! What a catalog keeps.
 
-use elodex_types::{ChunkId, IndexStatus, Metadata, Revision, SpaceFingerprint};
+use elodex_types::{ChunkId, IndexStatus, Metadata, Revision, SpaceFingerprint, Weights};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::time::SystemTime;
@@ -47,21 +47,6 @@ pub enum Precision {
     Int8,
 }
 
-/// Weights of the two lists in reciprocal-rank fusion; a list with weight 0 is not asked.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Weights {
-    /// Of the dense list.
-    pub dense: f32,
-    /// Of the BM25 list.
-    pub lexical: f32,
-}
-
-impl Default for Weights {
-    fn default() -> Self {
-        Self { dense: 1.0, lexical: 1.0 }
-    }
-}
-
 /// Everything that is chosen for a collection when it is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CollectionSettings {
@@ -92,45 +77,7 @@ pub struct Collection {
     pub average_terms: Option<f32>,
 }
 
-/// A document's content as a caller sends it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Content {
-    /// Plain text.
-    Text(String),
-    /// Pages of text.
-    Pages {
-        /// From page 0.
-        pages: Vec<String>,
-        /// Whether text runs from one page to the next.
-        continuous: bool,
-    },
-    /// A file; its type is told by the path's extension and the bytes.
-    File(Vec<u8>),
-}
-
-impl Content {
-    /// Bytes as sent.
-    pub fn bytes(&self) -> u64 {
-        match self {
-            Content::Text(text) => text.len() as u64,
-            Content::Pages { pages, .. } => pages.iter().map(|page| page.len() as u64).sum(),
-            Content::File(bytes) => bytes.len() as u64,
-        }
-    }
-}
-
-/// A document to keep.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewDocument {
-    /// Unique in its collection.
-    pub path: String,
-    /// Already validated.
-    pub metadata: Metadata,
-    /// What to read.
-    pub content: Content,
-}
-
-/// What became of a [`NewDocument`].
+/// What became of a [`NewDocument`](elodex_types::NewDocument).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accepted {
     /// The path is new.

@@ -1,6 +1,6 @@
 //! The vocabulary every Elodex crate shares: roles, score kinds, embedding-space fingerprints, truncation
-//! receipts, usage counters, the request and response of the two model calls, documents' metadata and filters, and
-//! faults.
+//! receipts, usage counters, the request and response of the two model calls, documents' metadata and filters, the
+//! calls of the search API, and faults.
 //!
 //! Only data and serde live here: no I/O, no numerics, no async.
 
@@ -10,6 +10,7 @@ mod failure;
 mod filter;
 mod fingerprint;
 mod score;
+mod search;
 mod truncation;
 
 pub use call::{
@@ -24,6 +25,11 @@ pub use failure::{Failure, Fault, Kind};
 pub use filter::{Filter, Test};
 pub use fingerprint::{ParseFingerprintError, SpaceFingerprint};
 pub use score::{Score, ScoreKind};
+pub use search::{
+    CollectionInfo, Content, Conversation, CreateCollection, DocumentInfo, Explanation, Message, NewDocument,
+    PageInfo, Place, Rerank, RerankStatus, SearchHit, SearchRequest, SearchResponse, SearchTiming,
+    StatusCounts, Unit, Weights,
+};
 pub use truncation::{Truncation, TruncationPolicy};
 
 use serde::{Deserialize, Serialize};
