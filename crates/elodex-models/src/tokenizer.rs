@@ -8,7 +8,6 @@ use crate::files::ModelFiles;
 use crate::files::read::{self, MAX_TOKENIZER_BYTES};
 use crate::{Error, ErrorKind, Result};
 use std::borrow::Cow;
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use tokenizers::{Encoding, Tokenizer};
@@ -20,8 +19,8 @@ pub struct TextTokenizer {
     single: Template,
     pair: Template,
     lower_case: bool,
-    /// Whether long texts may be tokenised slice by slice.
-    sliceable: bool,
+    /// Where long texts may be cut to be tokenised slice by slice.
+    cuts: slices::Cuts,
     vocab_size: usize,
     digest: [u8; 32],
 }
@@ -98,15 +97,27 @@ impl TextTokenizer {
             }
         }
         let digest = blake3::hash(bytes).into();
-        let sliceable = slices::allowed(&inner);
-        Ok(Self { inner, single, pair, lower_case, sliceable, vocab_size: last as usize + 1, digest })
+        let cuts = slices::allowed(&inner);
+        Ok(Self { inner, single, pair, lower_case, cuts, vocab_size: last as usize + 1, digest })
     }
 
     /// Content tokens of `text`, without special tokens.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLong`] for a megabyte and more without a place to cut, which would take gigabytes to tokenise.
     pub fn encode(&self, text: &str) -> Result<Tokens> {
         let input: Cow<'_, str> = if self.lower_case { text.to_lowercase().into() } else { text.into() };
-        let slices =
-            if self.sliceable { slices::of(&input) } else { vec![Range { start: 0, end: input.len() }] };
+        let slices = slices::of(&input, self.cuts);
+        if let Some(long) = slices.iter().find(|slice| slice.len() > slices::MAX_SLICE_BYTES) {
+            let message = format!(
+                "{} bytes of text from byte {} on have no place where this tokenizer can pause, at most {} are \
+                 tokenised in one go; split the text, or put spaces between its words",
+                long.len(),
+                long.start,
+                slices::MAX_SLICE_BYTES
+            );
+            return Err(Error::new(ErrorKind::TooLong, message));
+        }
         let mut tokens = Tokens::default();
         let mut offset = 0;
         for slice in slices {

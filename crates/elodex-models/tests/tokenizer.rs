@@ -261,8 +261,37 @@ fn an_unknown_token_that_is_not_in_the_vocabulary_is_an_error() {
 fn long_texts_have_the_tokens_of_the_whole() {
     // A fixed walk over pieces that stand around spaces in every way: the cuts fall at ever different places.
     let pieces = [
-        "the", " the", "  the", "a", " a", "12", " 12", "'t", " don't", "!", " !", "\n", "\n the", "\t", "é",
-        " é", "e\u{301}", "漢字", " 漢", "İ", "Σ", " ΑΣ", "[SEP]", "<s>", " </s>", "  ", "ab", " ab",
+        "the",
+        " the",
+        "  the",
+        "a",
+        " a",
+        "12",
+        " 12",
+        "'t",
+        " don't",
+        "!",
+        " !",
+        "\n",
+        "\n the",
+        "\t",
+        "é",
+        " é",
+        "e\u{301}",
+        "漢字",
+        " 漢",
+        "漢字漢\u{301}字",
+        "!?",
+        "?\u{301}!",
+        "İ",
+        "Σ",
+        " ΑΣ",
+        "[SEP]",
+        "<s>",
+        " </s>",
+        "  ",
+        "ab",
+        " ab",
     ];
     let mut metaspace = unigram();
     metaspace["pre_tokenizer"] =
@@ -280,4 +309,16 @@ fn long_texts_have_the_tokens_of_the_whole() {
         assert!(tokens.ids == whole.get_ids(), "ids differ");
         assert!(tokens.spans == whole.get_offsets(), "spans differ");
     }
+}
+
+#[test]
+fn a_text_without_a_place_to_pause_is_refused_before_it_takes_gigabytes() {
+    let megabytes = |piece: &str| piece.repeat((2 << 20) / piece.len());
+    for tokenizer in [bert(), unigram()] {
+        let error = load(&tokenizer, false).encode(&megabytes("x")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLong, "{error}");
+        assert!(error.to_string().contains("split the text"), "{error}");
+    }
+    let tokens = load(&bert(), false).encode(&megabytes("!")).unwrap();
+    assert_eq!(tokens.ids.len(), 2 << 20);
 }
