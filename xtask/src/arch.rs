@@ -9,7 +9,7 @@ use std::path::Path;
 /// Bottom to top; a crate may depend on crates of lower layers only. A new crate gets its place here.
 const LAYERS: &[&[&str]] = &[
     &["elodex-types"],
-    &["elodex-kernels", "elodex-dialects", "elodex-store"],
+    &["elodex-kernels", "elodex-dialects", "elodex-store", "elodex-text"],
     &["elodex-models", "elodex-store-edge"],
     &["elodex-engine"],
     &["elodex-search"],
@@ -22,8 +22,16 @@ const LAYERS: &[&[&str]] = &[
 const TOOLS: &[&str] = &["elodex-testkit", "xtask"];
 
 /// Crates that run work on threads of their own or translate only: no async runtime, no HTTP.
-const SYNCHRONOUS: &[&str] =
-    &["elodex-types", "elodex-kernels", "elodex-dialects", "elodex-store", "elodex-models", "elodex-engine", "elodex-search"];
+const SYNCHRONOUS: &[&str] = &[
+    "elodex-types",
+    "elodex-kernels",
+    "elodex-dialects",
+    "elodex-store",
+    "elodex-text",
+    "elodex-models",
+    "elodex-engine",
+    "elodex-search",
+];
 
 /// What `SYNCHRONOUS` crates must not depend on.
 const ASYNCHRONOUS_LIBRARIES: &[&str] = &["tokio", "axum", "hyper", "async-std", "smol"];
