@@ -16,6 +16,8 @@ from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 
 BATCH_SIZES = [4, 8, 16, 32]
+# What sentence-transformers and most serving code use unless told otherwise.
+USUAL_BATCH = 32
 
 
 class Elodex:

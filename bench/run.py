@@ -34,8 +34,10 @@ def main():
     elodex = engines.Elodex(binaries, model, arguments.threads)
     report = {"machine": machine(arguments.threads), "rounds": arguments.rounds, "offline": [], "server": None}
     if not arguments.server_only:
+        onnx = engines.onnx_variants(model, scratch, arguments.threads)
         peers = {
-            "onnxruntime": engines.onnx_variants(model, scratch, arguments.threads),
+            "onnxruntime": onnx,
+            "onnxruntime, usual": [variant for variant in onnx if variant.batch_size == engines.USUAL_BATCH],
             "sentence-transformers": engines.torch_variants(model, arguments.threads),
         }
         for name, texts, calls in workloads.offline():
