@@ -1,18 +1,20 @@
 //! Where documents are kept and found: a [`Catalog`] that is the truth, and a [`ChunkIndex`] per collection that is
 //! derived from it.
 //!
-//! `RedbCatalog` keeps the truth in one file on this machine. `MemoryIndex` is the plainest index that is right:
+//! `RedbCatalog` keeps the truth in one file on this machine. [`MemoryIndex`] is the plainest index that is right:
 //! tests use it as the oracle. The index for production is in `elodex-store-edge`; one crate per remote engine stands
 //! beside it. The `conformance` feature holds the suites that every implementation passes.
 
 mod catalog;
 mod error;
 mod index;
+mod memory;
 mod records;
 
 pub use catalog::{Catalog, CatalogView, Published};
 pub use error::{Error, ErrorKind, Result};
 pub use index::{ChunkIndex, Condition, Found, IndexBackend, IndexSpec, Opened, Point, SparseVector};
+pub use memory::{MemoryBackend, MemoryIndex, check_dense, check_sparse};
 pub use records::{
     Accepted, Change, Chunk, Chunking, Collection, CollectionId, CollectionSettings, Counts, Document,
     IndexOperation, LiveChunk, Parsed, ParsedInfo, Passage, Precision, Space, UsageKind, UsageRow,
