@@ -1,0 +1,98 @@
+//! The engine: a catalog, its indexes, the models, and the threads that ingest.
+
+use crate::collection::OpenCollection;
+use crate::ingest::Ingestion;
+use crate::{Error, ErrorKind, Models, Result, SearchOptions, error};
+use elodex_store::{Catalog, Collection, CollectionId, IndexBackend};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Documents in, passages out. Cheap to clone; every method may be called from any thread and blocks while it works.
+#[derive(Debug, Clone)]
+pub struct SearchEngine {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) ingestion: Arc<Ingestion>,
+}
+
+/// What queries and ingestion share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) catalog: Arc<dyn Catalog>,
+    pub(crate) indexes: Arc<dyn IndexBackend>,
+    pub(crate) models: Arc<dyn Models>,
+    pub(crate) options: SearchOptions,
+    open: RwLock<HashMap<CollectionId, Arc<OpenCollection>>>,
+}
+
+impl SearchEngine {
+    /// Opens every collection's index, brings it up to the catalog, and starts ingesting what was left undone.
+    ///
+    /// # Errors
+    /// Where the catalog or the backend cannot be read. An index that cannot is made again, not an error.
+    pub fn open(
+        catalog: Arc<dyn Catalog>,
+        indexes: Arc<dyn IndexBackend>,
+        models: Arc<dyn Models>,
+        options: SearchOptions,
+    ) -> Result<Self> {
+        let shared = Arc::new(Shared { catalog, indexes, models, options, open: RwLock::default() });
+        let collections = shared.catalog.view().and_then(|view| view.collections()).map_err(error::of)?;
+        let known: Vec<CollectionId> = collections.iter().map(|collection| collection.id).collect();
+        for stray in shared.indexes.collections().map_err(error::of)? {
+            if !known.contains(&stray) {
+                shared.indexes.remove(stray).map_err(error::of)?;
+            }
+        }
+        for collection in &collections {
+            shared.open_collection(collection)?;
+        }
+        let ingestion = Arc::new(Ingestion::start(&shared)?);
+        Ok(Self { shared, ingestion })
+    }
+
+    /// The catalog.
+    pub fn catalog(&self) -> &Arc<dyn Catalog> {
+        &self.shared.catalog
+    }
+
+    /// Stops ingesting, writes indexes through, and returns. What is not ingested yet goes on at the next start.
+    pub fn shutdown(&self) {
+        self.ingestion.stop();
+    }
+}
+
+impl Shared {
+    /// The collection of that name, open.
+    pub(crate) fn collection(&self, name: &str) -> Result<Arc<OpenCollection>> {
+        let collection = self.catalog.view().and_then(|view| view.collection(name)).map_err(error::of)?;
+        self.opened(collection.id)?.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unavailable,
+                format!("collection `{name}` is just being made or removed; try again"),
+            )
+        })
+    }
+
+    /// An open collection by number.
+    pub(crate) fn opened(&self, id: CollectionId) -> Result<Option<Arc<OpenCollection>>> {
+        Ok(self.open.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned())
+    }
+
+    /// Opens a collection's index and brings it up to the catalog.
+    pub(crate) fn open_collection(&self, collection: &Collection) -> Result<Arc<OpenCollection>> {
+        let opened = Arc::new(OpenCollection::open(self, collection)?);
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        open.insert(collection.id, Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    /// Forgets a collection that the catalog has no more: nobody finds it from now on.
+    pub(crate) fn close_collection(&self, id: CollectionId) -> Option<Arc<OpenCollection>> {
+        self.open.write().unwrap_or_else(PoisonError::into_inner).remove(&id)
+    }
+
+    /// Every open collection.
+    pub(crate) fn all_open(&self) -> Vec<Arc<OpenCollection>> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}

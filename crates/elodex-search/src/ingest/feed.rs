@@ -1,0 +1,170 @@
+//! Which revisions to work on next: the catalog's pending ones in order, page by page, each handed out once.
+
+use elodex_store::{CollectionId, Document};
+use elodex_types::Revision;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::{Duration, Instant};
+
+/// How long work that failed for a reason that may pass waits to be tried again: first, and at most.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const MOST_WAIT: Duration = Duration::from_secs(30);
+
+/// Where reading the list of pending revisions stands. Not a thread's: it is kept on the [`Board`](super::board::Board).
+#[derive(Debug, Default)]
+pub(super) struct Feed {
+    /// Read up to here.
+    after: Option<Revision>,
+    /// Read, not handed out.
+    ready: VecDeque<Document>,
+    /// Handed out, not finished.
+    taken: HashSet<Revision>,
+    /// Finished while a page was being read, which may still name them.
+    just_finished: HashSet<Revision>,
+    /// A thread is reading a page.
+    reading: bool,
+    /// The page being read is of a list that is begun anew.
+    stale: bool,
+    /// Calls of [`Self::wake`].
+    wakes: u64,
+    /// As many had come before the end of the list was last read.
+    seen: u64,
+    /// When to begin the list anew.
+    again: Option<Instant>,
+    /// How long the next failure waits.
+    backoff: Duration,
+    /// Collections that cannot be worked on, with the reason.
+    blocked: HashMap<CollectionId, String>,
+}
+
+/// A page to read: what [`Feed::page_read`] wants back.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PageWanted {
+    /// Begin behind this revision.
+    pub(super) after: Option<Revision>,
+    wakes: u64,
+}
+
+impl Feed {
+    /// There is something new.
+    pub(super) fn wake(&mut self) {
+        self.wakes += 1;
+    }
+
+    /// Revisions that were passed are pending again: begins the list anew.
+    pub(super) fn rescan(&mut self) {
+        self.after = None;
+        self.ready.clear();
+        self.stale = self.reading;
+        self.wakes += 1;
+    }
+
+    /// Begins the list anew after a while, longer each time until something succeeds.
+    pub(super) fn try_again(&mut self) {
+        if self.again.is_none() {
+            let wait = self.backoff.clamp(FIRST_WAIT, MOST_WAIT);
+            self.again = Some(Instant::now() + wait);
+            self.backoff = wait * 2;
+        }
+    }
+
+    /// Something succeeded: the next failure waits briefly again.
+    pub(super) fn succeeded(&mut self) {
+        self.backoff = FIRST_WAIT;
+    }
+
+    /// When the list is begun anew by itself; that moment's having come, begins it.
+    pub(super) fn alarm(&mut self) -> Option<Instant> {
+        if self.again.is_some_and(|at| at <= Instant::now()) {
+            self.again = None;
+            self.rescan();
+        }
+        self.again
+    }
+
+    /// Leaves a collection out; `true` where it was not left out before.
+    pub(super) fn block(&mut self, collection: CollectionId, reason: &str) -> bool {
+        self.ready.retain(|document| document.collection != collection);
+        self.blocked.insert(collection, reason.to_owned()).is_none()
+    }
+
+    /// Takes a collection up again.
+    pub(super) fn unblock(&mut self, collection: CollectionId) {
+        if self.blocked.remove(&collection).is_some() {
+            self.rescan();
+        }
+    }
+
+    /// Whether nothing is ready, under way, or waiting to be tried again.
+    pub(super) fn idle(&self) -> bool {
+        self.ready.is_empty()
+            && self.taken.is_empty()
+            && !self.reading
+            && self.seen == self.wakes
+            && self.again.is_none()
+    }
+
+    /// The page to read now; `None` where there is nothing to read or a thread reads already.
+    pub(super) fn page_wanted(&mut self) -> Option<PageWanted> {
+        if self.reading || !self.ready.is_empty() || self.seen == self.wakes {
+            return None;
+        }
+        self.reading = true;
+        self.stale = false;
+        self.just_finished.clear();
+        Some(PageWanted { after: self.after, wakes: self.wakes })
+    }
+
+    /// Takes in a page; `last` where the list ended with it.
+    pub(super) fn page_read(&mut self, wanted: PageWanted, page: Vec<Document>, last: bool) {
+        self.reading = false;
+        if self.stale {
+            return;
+        }
+        if let Some(document) = page.last() {
+            self.after = Some(document.revision);
+        }
+        if last {
+            self.seen = wanted.wakes;
+        }
+        for document in page {
+            let known = self.taken.contains(&document.revision)
+                || self.just_finished.contains(&document.revision)
+                || self.blocked.contains_key(&document.collection);
+            if !known {
+                self.ready.push_back(document);
+            }
+        }
+    }
+
+    /// A page could not be read.
+    pub(super) fn page_failed(&mut self) {
+        self.reading = false;
+        self.seen = self.wakes;
+        self.try_again();
+    }
+
+    /// Hands out revisions, at most `count` and, beyond the first, at most `bytes` of content.
+    pub(super) fn take(&mut self, count: usize, bytes: u64) -> Vec<Document> {
+        let mut taken = Vec::new();
+        let mut taken_bytes = 0;
+        while let Some(document) = self.ready.front() {
+            let size = document.size;
+            if taken.len() == count || (taken_bytes + size > bytes && !taken.is_empty()) {
+                break;
+            }
+            let Some(document) = self.ready.pop_front() else { break };
+            self.taken.insert(document.revision);
+            taken_bytes += size;
+            taken.push(document);
+        }
+        taken
+    }
+
+    /// A revision that was handed out needs nothing more.
+    pub(super) fn finish(&mut self, revision: Revision) {
+        self.taken.remove(&revision);
+        if self.reading {
+            self.just_finished.insert(revision);
+        }
+    }
+}

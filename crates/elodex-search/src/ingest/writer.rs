@@ -1,0 +1,286 @@
+//! The third stage: vectors to the catalog, points to the index, and the word that makes a document searchable.
+//!
+//! One thread writes to all indexes. So what it has read in the catalog's log is in an index for certain: additions
+//! were written before they could be logged as live, removals are applied when they are read.
+
+use super::board::{Board, Turn};
+use super::embed::{Answer, Piece, Request, submit, texts_to_embed};
+use super::points::{chunk_count, mean_terms, remove, upsert};
+use super::trouble::{Trouble, guard, settle};
+use super::upkeep::Upkeep;
+use crate::collection::OpenCollection;
+use crate::engine::Shared;
+use elodex_engine::ErrorKind;
+use elodex_store::{CollectionId, Document, Published};
+use elodex_types::{EmbedResponse, IndexStatus, Revision};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Documents, bytes of vectors and time after which what is complete is written, though more answers wait.
+const WRITTEN: usize = 256;
+const WRITTEN_BYTES: usize = 8 << 20;
+const WRITTEN_AFTER: Duration = Duration::from_millis(200);
+
+/// The writing thread.
+pub(super) struct Writer<'a> {
+    shared: &'a Shared,
+    board: &'a Board,
+    /// The document whose vectors are coming in, as far as they have.
+    partial: Option<(Revision, Vec<f32>)>,
+    complete: Vec<Complete>,
+    complete_bytes: usize,
+    /// When something was last written.
+    written: Instant,
+    upkeep: Upkeep<'a>,
+}
+
+/// A document with all its vectors; without any where they are stored.
+struct Complete {
+    document: Arc<Document>,
+    open: Arc<OpenCollection>,
+    vectors: Vec<f32>,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(shared: &'a Shared, board: &'a Board) -> Self {
+        Self {
+            shared,
+            board,
+            partial: None,
+            complete: Vec::new(),
+            complete_bytes: 0,
+            written: Instant::now(),
+            upkeep: Upkeep::new(shared, board),
+        }
+    }
+
+    /// Works until threads are to stop; then writes what is complete and flushes the indexes.
+    pub(super) fn run(&mut self) {
+        loop {
+            let (until, idle_from) = self.upkeep.due();
+            match self.board.next_turn(until, idle_from) {
+                Turn::Request(request) => {
+                    self.take_in(request);
+                    let enough = self.complete.len() >= WRITTEN
+                        || self.complete_bytes >= WRITTEN_BYTES
+                        || self.written.elapsed() >= WRITTEN_AFTER;
+                    if enough || !self.board.has_requests() {
+                        self.write_complete();
+                    }
+                }
+                Turn::Other => self.upkeep.events(),
+                Turn::Idle => self.upkeep.idle(),
+                Turn::Stop => break,
+            }
+        }
+        self.write_complete();
+        self.upkeep.end();
+    }
+
+    /// Waits for a request's answer and adds it to the documents it is of.
+    fn take_in(&mut self, request: Request) {
+        let answer = match request.answer {
+            Answer::Nothing => Ok(None),
+            Answer::Pending(pending) => pending.wait().map(Some),
+            Answer::Refused(error) => Err(error),
+        };
+        match answer {
+            Ok(None) => request.pieces.iter().for_each(|piece| self.add(piece, &[])),
+            Ok(Some(response)) => self.distribute(&request.pieces, &response),
+            Err(error) if error.kind() == ErrorKind::Stopping => {
+                for piece in &request.pieces {
+                    self.give_up(piece, &Trouble::Later(error.report()));
+                }
+            }
+            // A request fails as a whole, and so may a batch of the embedder with others in it: ask again one by one,
+            // to fail only what fails by itself.
+            Err(_) => request.pieces.iter().for_each(|piece| self.ask_alone(piece)),
+        }
+    }
+
+    /// Embeds one piece, waiting for it.
+    fn ask_alone(&mut self, piece: &Piece) {
+        let asked = guard("embedding the document", || {
+            let ordinals = piece.ordinals.clone();
+            let view = self.shared.catalog.view()?;
+            let texts = texts_to_embed(&*view, &piece.document, &piece.open.settings.chunking, ordinals)?;
+            drop(view);
+            if texts.is_empty() {
+                return Ok(None);
+            }
+            let answer = match submit(self.shared, self.board, &piece.open, texts) {
+                Answer::Nothing => return Ok(None),
+                Answer::Pending(pending) => pending.wait(),
+                Answer::Refused(error) => Err(error),
+            };
+            answer.map(Some).map_err(|error| match error.kind() {
+                ErrorKind::Stopping | ErrorKind::QueueFull | ErrorKind::KeyLimit => {
+                    Trouble::Later(error.report())
+                }
+                _ => Trouble::Failed(error.report()),
+            })
+        });
+        match asked {
+            Ok(None) => self.add(piece, &[]),
+            Ok(Some(response)) => self.distribute(std::slice::from_ref(piece), &response),
+            Err(trouble) => self.give_up(piece, &trouble),
+        }
+    }
+
+    /// Gives each piece its vectors.
+    fn distribute(&mut self, pieces: &[Piece], response: &EmbedResponse) {
+        let mut rows = &response.embeddings[..];
+        let mut receipts = &response.truncations[..];
+        for piece in pieces {
+            let count = piece.ordinals.len();
+            let (Some((own, others)), Some((own_receipts, other_receipts))) =
+                (rows.split_at_checked(count), receipts.split_at_checked(count))
+            else {
+                let message =
+                    format!("{} vectors came for the chunks of several documents", response.embeddings.len());
+                self.give_up(piece, &Trouble::Failed(message));
+                continue;
+            };
+            (rows, receipts) = (others, other_receipts);
+            if !piece.open.settings.chunking.whole
+                && let Some(cut) = own_receipts.iter().find(|receipt| receipt.used < receipt.seen)
+            {
+                let path = &piece.document.path;
+                tracing::warn!(path, seen = cut.seen, used = cut.used, "the end of a chunk was not embedded");
+            }
+            piece.open.embedded.fetch_add(count as u64, Ordering::Relaxed);
+            self.add(piece, own);
+        }
+    }
+
+    /// Adds vectors to the document they are of.
+    fn add(&mut self, piece: &Piece, rows: &[Arc<[f32]>]) {
+        let revision = piece.document.revision;
+        if piece.ordinals.start == 0 {
+            self.partial = Some((revision, Vec::new()));
+        }
+        let Some((_, vectors)) = self.partial.as_mut().filter(|(of, _)| *of == revision) else {
+            // Given up before.
+            return;
+        };
+        for row in rows {
+            vectors.extend_from_slice(row);
+        }
+        if !piece.last {
+            return;
+        }
+        let Some((_, vectors)) = self.partial.take() else { return };
+        self.complete_bytes += size_of_val(&vectors[..]);
+        self.complete.push(Complete {
+            document: Arc::clone(&piece.document),
+            open: Arc::clone(&piece.open),
+            vectors,
+        });
+    }
+
+    /// Ends or puts off a document of which a piece is in trouble.
+    fn give_up(&mut self, piece: &Piece, trouble: &Trouble) {
+        let begun = self.partial.take_if(|(of, _)| *of == piece.document.revision).is_some();
+        // Later pieces of what was given up come here no more than once.
+        if begun || piece.ordinals.start == 0 {
+            settle(self.shared, self.board, &[&piece.document], IndexStatus::IndexingFailed, trouble);
+        }
+    }
+
+    /// Writes what is complete, together; where that fails, one by one, to tell whose fault it is.
+    fn write_complete(&mut self) {
+        self.written = Instant::now();
+        self.complete_bytes = 0;
+        let mut batch = std::mem::take(&mut self.complete);
+        if batch.is_empty() {
+            return;
+        }
+        let written = guard("indexing documents", || self.write(&mut batch));
+        let Err(trouble) = written else { return };
+        if batch.len() == 1 || matches!(trouble, Trouble::Later(_)) {
+            let documents: Vec<&Document> = batch.iter().map(|complete| &*complete.document).collect();
+            return settle(self.shared, self.board, &documents, IndexStatus::IndexingFailed, &trouble);
+        }
+        for mut complete in batch {
+            let alone = std::slice::from_mut(&mut complete);
+            if let Err(trouble) = guard("indexing the document", || self.write(alone)) {
+                let document = &[&*complete.document];
+                settle(self.shared, self.board, document, IndexStatus::IndexingFailed, &trouble);
+            }
+        }
+    }
+
+    /// Stores vectors, writes points, and publishes.
+    fn write(&mut self, batch: &mut [Complete]) -> Result<(), Trouble> {
+        let alone = batch.len() == 1;
+        let rows = batch.iter_mut().map(|complete| {
+            // A large document's vectors are not copied: it is written alone.
+            let vectors =
+                if alone { std::mem::take(&mut complete.vectors) } else { complete.vectors.clone() };
+            (complete.document.revision, vectors)
+        });
+        let stored = self.shared.catalog.store_vectors(rows.collect())?;
+        let mut by_collection: BTreeMap<CollectionId, Vec<&Complete>> = BTreeMap::new();
+        for (complete, stored) in batch.iter().zip(stored) {
+            let gone = self.shared.opened(complete.open.id)?.is_none();
+            match stored && !gone {
+                true => by_collection.entry(complete.open.id).or_default().push(complete),
+                false => self.board.finish([complete.document.revision]),
+            }
+        }
+        for of_collection in by_collection.values() {
+            self.upsert(of_collection)?;
+        }
+        let revisions: Vec<Revision> =
+            by_collection.values().flatten().map(|complete| complete.document.revision).collect();
+        let published = self.shared.catalog.publish(&revisions)?;
+        let mut published = published.into_iter();
+        for of_collection in by_collection.values() {
+            let Some(first) = of_collection.first() else { continue };
+            let superseded: Vec<(Revision, u32)> = of_collection
+                .iter()
+                .zip(published.by_ref())
+                .filter(|(_, published)| *published == Published::Superseded)
+                .map(|(complete, _)| (complete.document.revision, chunk_count(&complete.document)))
+                .collect();
+            remove(&*first.open.index, &superseded)?;
+            self.upkeep.apply_log(&first.open);
+        }
+        self.board.change(|state| {
+            state.feed.succeeded();
+            revisions.iter().for_each(|&revision| state.feed.finish(revision));
+        });
+        Ok(())
+    }
+
+    /// Writes the points of documents of one collection.
+    fn upsert(&mut self, of_collection: &[&Complete]) -> Result<(), Trouble> {
+        let Some(first) = of_collection.first() else { return Ok(()) };
+        let open = &first.open;
+        let documents: Vec<&Document> = of_collection.iter().map(|complete| &*complete.document).collect();
+        let average = self.average(open, &documents)?;
+        let view = self.shared.catalog.view()?;
+        let written = upsert(&*view, &*open.index, &documents, average)?;
+        self.upkeep.changed(open, written);
+        Ok(())
+    }
+
+    /// The average length of a chunk to assume; that of the first documents where a collection has none yet.
+    fn average(&self, open: &OpenCollection, documents: &[&Document]) -> Result<f32, Trouble> {
+        if let Some(average) = open.average() {
+            return Ok(average);
+        }
+        let parsed = || documents.iter().filter_map(|document| document.parsed.as_ref());
+        let terms = parsed().map(|parsed| parsed.terms).sum();
+        let chunks = parsed().map(|parsed| u64::from(parsed.chunks)).sum();
+        let Some(average) = mean_terms(terms, chunks) else {
+            // No chunk, so no weight.
+            return Ok(1.0);
+        };
+        self.shared.catalog.set_average_terms(open.id, average)?;
+        open.set_average(average);
+        Ok(average)
+    }
+}

@@ -1,0 +1,217 @@
+//! Filters in the algebra that every index has: bounds become the values that live documents have within them.
+
+use super::request::refused;
+use crate::{Error, Result, error};
+use elodex_store::{CatalogView, CollectionId, Condition};
+use elodex_types::{Filter, LIST_PREFIX, Test, validate_attribute};
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+/// Tests and groups of one filter.
+const MOST_PARTS: usize = 1_024;
+/// Groups within groups.
+const MOST_NESTED: usize = 32;
+/// Values that bounds may stand for.
+const MOST_VALUES: usize = 65_536;
+/// Values that are listed without asking whether those outside the bounds are fewer.
+const FEW_VALUES: usize = 256;
+
+/// Refuses a filter that is too large or names an impossible attribute.
+pub(super) fn check(filter: &Filter) -> Result<()> {
+    let mut parts = 0;
+    let mut waiting = vec![(filter, 1)];
+    while let Some((filter, nested)) = waiting.pop() {
+        parts += 1;
+        if parts > MOST_PARTS {
+            return Err(refused(format!("the filter has more than {MOST_PARTS} parts")));
+        }
+        if nested > MOST_NESTED {
+            return Err(refused(format!("the filter is nested more than {MOST_NESTED} deep")));
+        }
+        match filter {
+            Filter::All(filters) | Filter::Any(filters) => {
+                waiting.extend(filters.iter().map(|filter| (filter, nested + 1)));
+            }
+            Filter::Attribute { name, .. } => validate_attribute(name).map_err(refused)?,
+        }
+    }
+    Ok(())
+}
+
+/// The condition that holds for the live documents of `view` for which `filter` [matches](Filter::matches).
+pub(super) fn resolve(view: &dyn CatalogView, collection: CollectionId, filter: &Filter) -> Result<Condition> {
+    Resolver { view, collection, most: MOST_VALUES }.condition(filter)
+}
+
+struct Resolver<'a> {
+    view: &'a dyn CatalogView,
+    collection: CollectionId,
+    most: usize,
+}
+
+impl Resolver<'_> {
+    fn condition(&self, filter: &Filter) -> Result<Condition> {
+        match filter {
+            Filter::All(filters) => self.all(filters),
+            Filter::Any(filters) => {
+                Ok(Condition::Any(filters.iter().map(|filter| self.condition(filter)).collect::<Result<_>>()?))
+            }
+            Filter::Attribute { name, test } => match Interval::of(test) {
+                Some(interval) => self.bounded(name, &interval),
+                None => Ok(listed(name, test)),
+            },
+        }
+    }
+
+    /// Bounds of one plain attribute become one interval, which may hold far fewer values than each of them.
+    fn all(&self, filters: &[Filter]) -> Result<Condition> {
+        let mut conditions = Vec::with_capacity(filters.len());
+        let mut intervals: BTreeMap<&str, Interval<'_>> = BTreeMap::new();
+        for filter in filters {
+            if let Filter::Attribute { name, test } = filter
+                && !name.starts_with(LIST_PREFIX)
+                && let Some(interval) = Interval::of(test)
+            {
+                intervals.entry(name).or_default().narrow(&interval);
+            } else {
+                conditions.push(self.condition(filter)?);
+            }
+        }
+        for (name, interval) in intervals {
+            conditions.push(self.bounded(name, &interval)?);
+        }
+        Ok(Condition::All(conditions))
+    }
+
+    /// The values within the bounds, or, for a plain attribute, that it is there with none of those outside.
+    fn bounded(&self, name: &str, interval: &Interval<'_>) -> Result<Condition> {
+        let attribute = name.to_owned();
+        let inside = self.values(name, interval)?;
+        // A list may have items on both sides of a bound.
+        let is_list = name.starts_with(LIST_PREFIX);
+        if inside.len() <= FEW_VALUES || (is_list && inside.len() <= self.most) {
+            return Ok(Condition::AnyOf { attribute, values: inside });
+        }
+        if is_list {
+            return Err(self.too_many(name, "lie within the bounds"));
+        }
+        let mut outside = self.values(name, &interval.below())?;
+        outside.extend(self.values(name, &interval.above())?);
+        if outside.len() <= self.most && outside.len() < inside.len() {
+            let has = Condition::Has { attribute: attribute.clone() };
+            return Ok(Condition::All(vec![has, Condition::NoneOf { attribute, values: outside }]));
+        }
+        if inside.len() <= self.most {
+            return Ok(Condition::AnyOf { attribute, values: inside });
+        }
+        Err(self.too_many(name, "lie within the bounds, and as many outside"))
+    }
+
+    fn too_many(&self, name: &str, places: &str) -> Error {
+        refused(format!(
+            "filter on `{name}`: more than {} values {places}; narrow the bounds, or filter on a coarser attribute, such as \
+             the day of a time",
+            self.most
+        ))
+    }
+
+    /// At most one more than may be listed.
+    fn values(&self, name: &str, interval: &Interval<'_>) -> Result<Vec<String>> {
+        if interval.is_empty() {
+            return Ok(Vec::new());
+        }
+        let bounds = (interval.lower, interval.upper);
+        self.view.attribute_values(self.collection, name, bounds, self.most + 1).map_err(error::of)
+    }
+}
+
+/// Tests that name their values.
+fn listed(name: &str, test: &Test) -> Condition {
+    let attribute = name.to_owned();
+    match test {
+        Test::Equals(value) => Condition::AnyOf { attribute, values: vec![value.clone()] },
+        Test::Differs(value) => Condition::NoneOf { attribute, values: vec![value.clone()] },
+        Test::In(values) => Condition::AnyOf { attribute, values: values.clone() },
+        Test::NotIn(values) => Condition::NoneOf { attribute, values: values.clone() },
+        // Bounds are an interval's.
+        Test::Above(_) | Test::AtLeast(_) | Test::Below(_) | Test::AtMost(_) => Condition::Any(Vec::new()),
+    }
+}
+
+/// A range of strings in the order of their bytes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Interval<'a> {
+    lower: Bound<&'a str>,
+    upper: Bound<&'a str>,
+}
+
+impl Default for Interval<'_> {
+    fn default() -> Self {
+        Self { lower: Bound::Unbounded, upper: Bound::Unbounded }
+    }
+}
+
+impl<'a> Interval<'a> {
+    fn of(test: &'a Test) -> Option<Self> {
+        let whole = Self::default();
+        match test {
+            Test::Above(bound) => Some(Self { lower: Bound::Excluded(bound), ..whole }),
+            Test::AtLeast(bound) => Some(Self { lower: Bound::Included(bound), ..whole }),
+            Test::Below(bound) => Some(Self { upper: Bound::Excluded(bound), ..whole }),
+            Test::AtMost(bound) => Some(Self { upper: Bound::Included(bound), ..whole }),
+            Test::Equals(_) | Test::Differs(_) | Test::In(_) | Test::NotIn(_) => None,
+        }
+    }
+
+    /// Keeps what lies in both.
+    fn narrow(&mut self, other: &Self) {
+        if tighter(other.lower, self.lower, |new, old| new > old) {
+            self.lower = other.lower;
+        }
+        if tighter(other.upper, self.upper, |new, old| new < old) {
+            self.upper = other.upper;
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match (self.lower, self.upper) {
+            (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+            (Bound::Included(lower), Bound::Included(upper)) => lower > upper,
+            (
+                Bound::Included(lower) | Bound::Excluded(lower),
+                Bound::Included(upper) | Bound::Excluded(upper),
+            ) => lower >= upper,
+        }
+    }
+
+    /// Everything below the lower bound.
+    fn below(&self) -> Self {
+        match self.lower {
+            // No string is below the empty one.
+            Bound::Unbounded => Self { lower: Bound::Unbounded, upper: Bound::Excluded("") },
+            Bound::Included(bound) => Self { lower: Bound::Unbounded, upper: Bound::Excluded(bound) },
+            Bound::Excluded(bound) => Self { lower: Bound::Unbounded, upper: Bound::Included(bound) },
+        }
+    }
+
+    /// Everything above the upper bound.
+    fn above(&self) -> Self {
+        match self.upper {
+            Bound::Unbounded => Self { lower: Bound::Excluded(""), upper: Bound::Excluded("") },
+            Bound::Included(bound) => Self { lower: Bound::Excluded(bound), upper: Bound::Unbounded },
+            Bound::Excluded(bound) => Self { lower: Bound::Included(bound), upper: Bound::Unbounded },
+        }
+    }
+}
+
+/// Whether bound `new` leaves less than `old`, where `beyond` says on which side less is left.
+fn tighter(new: Bound<&str>, old: Bound<&str>, beyond: impl Fn(&str, &str) -> bool) -> bool {
+    match (new, old) {
+        (Bound::Unbounded, _) => false,
+        (_, Bound::Unbounded) => true,
+        (Bound::Excluded(new), Bound::Included(old)) => new == old || beyond(new, old),
+        (Bound::Included(new) | Bound::Excluded(new), Bound::Included(old) | Bound::Excluded(old)) => {
+            beyond(new, old)
+        }
+    }
+}
