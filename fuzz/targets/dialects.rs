@@ -15,6 +15,11 @@ fuzz_target!(|data: &[u8]| {
         Operation::Embed(read) => read(body).err(),
         Operation::Rerank(read) => read(body).err(),
         Operation::Tokenize(read) => read(body).err(),
+        Operation::Search(read) => read(body).err(),
+        Operation::Read(read) => read(body, "").err(),
+        Operation::Write(read) | Operation::Upload(read) => read(body).err(),
+        Operation::Keys(read) => read(body).err(),
+        Operation::Usage(read) => read(body).err(),
         _ => None,
     };
     if let Some(problem) = refused {

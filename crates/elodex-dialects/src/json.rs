@@ -3,11 +3,10 @@
 use crate::problem::{Problem, Reason, Segment, path};
 use elodex_types::{Fault, TruncationPolicy};
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{
-    DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor,
-};
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -16,14 +15,18 @@ use utoipa::ToSchema;
 /// Longest message, in bytes, that a value from the request is echoed in.
 const LONGEST_MESSAGE: usize = 300;
 
-/// The top-level fields of a body, not yet typed.
-pub(crate) struct Fields<'b>(HashMap<String, &'b RawValue>);
+/// The fields of a body, or of an object in it, not yet typed.
+pub(crate) struct Fields<'b> {
+    /// Where the object stands in the body.
+    place: Vec<Segment>,
+    values: HashMap<String, &'b RawValue>,
+}
 
 impl<'b> Fields<'b> {
     /// Splits a body that is a JSON object into its fields.
     pub(crate) fn split(body: &'b [u8]) -> Result<Self, Problem> {
         match serde_json::from_slice(body) {
-            Ok(fields) => Ok(Self(fields)),
+            Ok(values) => Ok(Self { place: Vec::new(), values }),
             Err(error) if error.is_data() => {
                 Err(shape(Reason::Invalid, "the body must be a JSON object", vec![]))
             }
@@ -31,33 +34,85 @@ impl<'b> Fields<'b> {
         }
     }
 
+    /// The same for a body that may be left out.
+    pub(crate) fn split_or_none(body: &'b [u8]) -> Result<Self, Problem> {
+        if body.trim_ascii().is_empty() {
+            return Ok(Self { place: Vec::new(), values: HashMap::new() });
+        }
+        Self::split(body)
+    }
+
+    /// Refuses fields that are none of `known`.
+    pub(crate) fn only(&self, known: &[&str]) -> Result<(), Problem> {
+        let strange = self.values.keys().filter(|name| !known.contains(&name.as_str())).min();
+        let Some(name) = strange else { return Ok(()) };
+        let location = self.at(&clip(name));
+        let message = format!("unknown field `{}`; known are {}", path(&location), known.join(", "));
+        Err(shape(Reason::Invalid, message, location))
+    }
+
+    /// The fields of an object; `None` where it is absent or `null`.
+    pub(crate) fn object(&self, name: &str) -> Result<Option<Fields<'b>>, Problem> {
+        let Some(raw) = self.raw(name) else { return Ok(None) };
+        match serde_json::from_str(raw.get()) {
+            Ok(values) => Ok(Some(Fields { place: self.at(name), values })),
+            Err(_) => Err(self.not_an_object(name)),
+        }
+    }
+
+    fn not_an_object(&self, name: &str) -> Problem {
+        let location = self.at(name);
+        shape(Reason::Invalid, format!("{}: not an object", path(&location)), location)
+    }
+
+    /// The fields of an object that must be there.
+    pub(crate) fn required_object(&self, name: &str) -> Result<Fields<'b>, Problem> {
+        match self.object(name)? {
+            Some(fields) => Ok(fields),
+            None if self.values.contains_key(name) => Err(self.not_an_object(name)),
+            None => Err(self.missing(name)),
+        }
+    }
+
+    /// The text of a field; `None` where it is absent or `null`.
+    pub(crate) fn raw(&self, name: &str) -> Option<&'b RawValue> {
+        self.values.get(name).copied().filter(|raw| raw.get() != "null")
+    }
+
+    /// Where a field of this object stands in the body.
+    pub(crate) fn at(&self, name: &str) -> Vec<Segment> {
+        let mut location = self.place.clone();
+        location.push(Segment::Field(name.into()));
+        location
+    }
+
     /// A field that must be there.
-    pub(crate) fn required<T: DeserializeOwned>(&self, name: &str) -> Result<T, Problem> {
-        match self.0.get(name) {
-            Some(raw) => read(name, raw),
-            None => Err(missing(name)),
+    pub(crate) fn required<T: Deserialize<'b>>(&self, name: &str) -> Result<T, Problem> {
+        match self.values.get(name) {
+            Some(raw) => read(self.at(name), raw),
+            None => Err(self.missing(name)),
         }
     }
 
     /// A field that may be absent or `null`.
-    pub(crate) fn optional<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Problem> {
-        match self.0.get(name) {
-            Some(raw) => read(name, raw),
+    pub(crate) fn optional<T: Deserialize<'b>>(&self, name: &str) -> Result<Option<T>, Problem> {
+        match self.values.get(name) {
+            Some(raw) => read(self.at(name), raw),
             None => Ok(None),
         }
     }
 
     /// A field that may be absent, but not `null`.
-    pub(crate) fn defaulted<T: DeserializeOwned>(&self, name: &str, default: T) -> Result<T, Problem> {
-        match self.0.get(name) {
-            Some(raw) => read(name, raw),
+    pub(crate) fn defaulted<T: Deserialize<'b>>(&self, name: &str, default: T) -> Result<T, Problem> {
+        match self.values.get(name) {
+            Some(raw) => read(self.at(name), raw),
             None => Ok(default),
         }
     }
 
     /// A field that must be there and hold one of the named choices.
     pub(crate) fn required_choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<T, Problem> {
-        choose(name, &self.required::<String>(name)?, choices)
+        choose(self.at(name), &self.required::<String>(name)?, choices)
     }
 
     /// A choice that may be absent or `null`.
@@ -67,7 +122,7 @@ impl<'b> Fields<'b> {
         choices: &[(&str, T)],
     ) -> Result<Option<T>, Problem> {
         match self.optional::<String>(name)? {
-            Some(text) => choose(name, &text, choices).map(Some),
+            Some(text) => choose(self.at(name), &text, choices).map(Some),
             None => Ok(None),
         }
     }
@@ -79,18 +134,34 @@ impl<'b> Fields<'b> {
         choices: &[(&str, T)],
         default: T,
     ) -> Result<T, Problem> {
-        if self.0.contains_key(name) { self.required_choice(name, choices) } else { Ok(default) }
+        if self.values.contains_key(name) { self.required_choice(name, choices) } else { Ok(default) }
+    }
+
+    /// A problem with a field whose type is right and whose value is not allowed.
+    pub(crate) fn refuse(&self, name: &str, message: impl std::fmt::Display) -> Problem {
+        let location = self.at(name);
+        let message = format!("{}: {message}", path(&location));
+        Problem { reason: Reason::Invalid, location, ..Problem::new(Fault::User, message) }
+    }
+
+    fn missing(&self, name: &str) -> Problem {
+        let location = self.at(name);
+        shape(Reason::Missing, format!("missing field `{}`", path(&location)), location)
     }
 }
 
 /// Matches `text` against the names of `choices`.
-pub(crate) fn choose<T: Copy>(name: &str, text: &str, choices: &[(&str, T)]) -> Result<T, Problem> {
+pub(crate) fn choose<T: Copy>(
+    location: Vec<Segment>,
+    text: &str,
+    choices: &[(&str, T)],
+) -> Result<T, Problem> {
     if let Some((_, value)) = choices.iter().find(|(choice, _)| *choice == text) {
         return Ok(*value);
     }
     let allowed: Vec<_> = choices.iter().map(|(choice, _)| format!("`{choice}`")).collect();
-    let message = format!("{name}: unknown value `{}`; use {}", clip(text), either(&allowed));
-    Err(shape(Reason::Invalid, message, vec![Segment::Field(name.into())]))
+    let message = format!("{}: unknown value `{}`; use {}", path(&location), clip(text), either(&allowed));
+    Err(shape(Reason::Invalid, message, location))
 }
 
 fn either(allowed: &[String]) -> String {
@@ -99,10 +170,6 @@ fn either(allowed: &[String]) -> String {
         [only] => only.clone(),
         [others @ .., last] => format!("{} or {last}", others.join(", ")),
     }
-}
-
-fn missing(name: &str) -> Problem {
-    shape(Reason::Missing, format!("missing field `{name}`"), vec![Segment::Field(name.into())])
 }
 
 /// A list that must not be empty is.
@@ -114,14 +181,14 @@ pub(crate) fn empty(name: &str) -> Problem {
     }
 }
 
-fn shape(reason: Reason, message: impl Into<String>, location: Vec<Segment>) -> Problem {
+/// A problem with the body's shape.
+pub(crate) fn shape(reason: Reason, message: impl Into<String>, location: Vec<Segment>) -> Problem {
     Problem { reason, location, ..Problem::new(Fault::Shape, message) }
 }
 
-fn read<T: DeserializeOwned>(name: &str, raw: &RawValue) -> Result<T, Problem> {
+fn read<'b, T: Deserialize<'b>>(mut location: Vec<Segment>, raw: &'b RawValue) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_str(raw.get());
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let mut location = vec![Segment::Field(name.into())];
         for segment in error.path() {
             match segment {
                 serde_path_to_error::Segment::Seq { index } => location.push(Segment::Index(*index)),
@@ -133,13 +200,17 @@ fn read<T: DeserializeOwned>(name: &str, raw: &RawValue) -> Result<T, Problem> {
         let inner = error.into_inner();
         let text = inner.to_string();
         let position = format!(" at line {} column {}", inner.line(), inner.column());
-        let message = format!("{}: {}", path(&location), clip(text.strip_suffix(&position).unwrap_or(&text)));
+        // serde names Rust's types; callers write JSON.
+        let text = text.strip_suffix(&position).unwrap_or(&text);
+        let text =
+            text.replace("expected i64", "expected an integer").replace("expected f32", "expected a number");
+        let message = format!("{}: {}", path(&location), clip(&text));
         shape(Reason::Invalid, message, location)
     })
 }
 
 /// Keeps head and tail of a long text: the tail of a serde message says what was expected.
-fn clip(text: &str) -> String {
+pub(crate) fn clip(text: &str) -> String {
     if text.len() <= LONGEST_MESSAGE {
         return text.into();
     }
@@ -334,3 +405,8 @@ pub(crate) fn write(value: &impl Serialize, capacity: usize) -> Result<Vec<u8>, 
 pub(crate) fn write_error(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_else(|_| b"{}".to_vec())
 }
+
+/// A string that is not copied where JSON does not escape anything in it.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Borrowed<'b>(#[serde(borrow)] pub(crate) Cow<'b, str>);

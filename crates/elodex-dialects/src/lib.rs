@@ -1,4 +1,4 @@
-//! Five HTTP dialects over the two model calls, as pure translation: no I/O, no async, no web framework.
+//! Six HTTP dialects over the two model calls and the search API, as pure translation: no I/O, no async, no web framework.
 //!
 //! A [`Dialect`] lists its [`Route`]s. Each route carries the function that reads a request body into the call the
 //! engine understands, together with the shape that later writes the answer:
@@ -20,23 +20,33 @@
 //! ```
 //!
 //! Rules every dialect keeps:
-//! - JSON types are strict, unknown fields are ignored, a repeated field counts with its last value.
+//! - JSON types are strict, a repeated field counts with its last value. Unknown fields are ignored where another service
+//!   defines the shape; our own [`elodex`] refuses them.
 //! - A field that asks for something Elodex does not do is refused with [`Fault::User`](elodex_types::Fault::User),
 //!   never ignored, unless leaving it out cannot change a number in the answer.
 //! - A field that the dialect lacks is `None` in the call, which means the deployment's default. The model name is
 //!   passed on untouched: the server resolves aliases such as `name:query`.
 //! - A number that is not finite never reaches a client: rendering fails instead.
 
+mod calls;
+mod filter;
 mod json;
+mod metadata;
 mod problem;
+mod search;
 mod vector;
 
 pub mod cohere;
+pub mod elodex;
 pub mod jina;
 pub mod openai;
 pub mod tei;
 pub mod zeroentropy;
 
+pub use calls::{
+    Counted, FileKind, KeyEntry, KeysCall, Period, Permission, ReadCall, Render, SearchCall, SearchShape,
+    UsageCall, UsageTotals, UsageWindow, WriteCall,
+};
 pub use json::Texts;
 pub use problem::{ErrorReply, Problem, Reason, RetryAdvice, Segment, retry_advice, status};
 pub use vector::{EncodingFormat, Vector, decode_base64, encode_base64};
@@ -71,8 +81,8 @@ pub trait Dialect: Debug + Sync {
 }
 
 /// Every dialect; ZeroEntropy, the primary one, first.
-pub fn all() -> [&'static dyn Dialect; 5] {
-    [&zeroentropy::ZeroEntropy, &openai::OpenAi, &cohere::Cohere, &jina::Jina, &tei::Tei]
+pub fn all() -> [&'static dyn Dialect; 6] {
+    [&zeroentropy::ZeroEntropy, &openai::OpenAi, &cohere::Cohere, &jina::Jina, &tei::Tei, &elodex::Elodex]
 }
 
 /// An HTTP method of a [`Route`].
@@ -99,6 +109,10 @@ impl Route {
     const fn post(path: &'static str, operation: Operation) -> Self {
         Self { method: Method::Post, path, operation }
     }
+
+    const fn get(path: &'static str, operation: Operation) -> Self {
+        Self { method: Method::Get, path, operation }
+    }
 }
 
 /// What a route does, with the function that reads its request or writes its answer.
@@ -113,6 +127,32 @@ pub enum Operation {
     Tokenize(fn(&[u8]) -> Result<TokenizeCall, Problem>),
     /// Says what is served and with which limits.
     Info(fn(&tei::Info) -> Result<Vec<u8>, Problem>),
+    /// Searches a collection.
+    Search(fn(&[u8]) -> Result<SearchCall, Problem>),
+    /// Tells what collections and documents there are. Beside the body it reads the query of the URL, without its `?`.
+    Read(fn(&[u8], &str) -> Result<ReadCall, Problem>),
+    /// Changes collections or documents; needs the permission to.
+    Write(fn(&[u8]) -> Result<WriteCall, Problem>),
+    /// Puts a document into a collection; needs the permission to, and its body may be as long as documents are.
+    Upload(fn(&[u8]) -> Result<WriteCall, Problem>),
+    /// Looks after API keys; needs the permission to change.
+    Keys(fn(&[u8]) -> Result<KeysCall, Problem>),
+    /// Tells what was used.
+    Usage(fn(&[u8]) -> Result<UsageCall, Problem>),
+    /// Hands out a file to whoever has its token, which stands in the URL.
+    File(FileKind),
+}
+
+impl Operation {
+    /// Whether a body is read.
+    pub fn takes_body(self) -> bool {
+        !matches!(self, Operation::Info(_) | Operation::File(_))
+    }
+
+    /// Whether a key that may only read is not enough.
+    pub fn changes(self) -> bool {
+        matches!(self, Operation::Write(_) | Operation::Upload(_) | Operation::Keys(_))
+    }
 }
 
 /// A parsed embed request.

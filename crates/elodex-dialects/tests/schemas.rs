@@ -2,13 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use elodex_dialects::{Operation, all, cohere, jina, openai, tei, zeroentropy};
+use elodex_dialects::{Operation, all, cohere, elodex, jina, openai, tei, zeroentropy};
 use serde_json::{Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
 fn check<T: PartialSchema>(path: &str, required: &[&str]) {
     let schema = serde_json::to_value(T::schema()).unwrap();
-    assert_eq!(schema["required"], json!(required), "{path}: {schema}");
+    let demanded = schema.get("required").cloned().unwrap_or(json!([]));
+    assert_eq!(demanded, json!(required), "{path}: {schema}");
 
     let route =
         all().into_iter().flat_map(|dialect| dialect.routes()).find(|route| route.path == path).unwrap();
@@ -17,6 +18,11 @@ fn check<T: PartialSchema>(path: &str, required: &[&str]) {
         Operation::Embed(read) => read(body.to_string().as_bytes()).map(drop),
         Operation::Rerank(read) => read(body.to_string().as_bytes()).map(drop),
         Operation::Tokenize(read) => read(body.to_string().as_bytes()).map(drop),
+        Operation::Search(read) => read(body.to_string().as_bytes()).map(drop),
+        Operation::Read(read) => read(body.to_string().as_bytes(), "").map(drop),
+        Operation::Write(read) | Operation::Upload(read) => read(body.to_string().as_bytes()).map(drop),
+        Operation::Keys(read) => read(body.to_string().as_bytes()).map(drop),
+        Operation::Usage(read) => read(body.to_string().as_bytes()).map(drop),
         _ => panic!("{path} reads no body"),
     };
     read(&complete).unwrap_or_else(|problem| panic!("{path}: {problem}"));
@@ -31,6 +37,11 @@ fn check<T: PartialSchema>(path: &str, required: &[&str]) {
 fn sample(name: &str) -> Value {
     match name {
         "documents" | "texts" => json!(["text"]),
+        "content" => json!({"type": "text", "text": "text"}),
+        "weights" => json!({"dense": 1, "lexical": 1}),
+        "k" | "page_index" | "start_time" | "end_time" => json!(1),
+        "permission" => json!("all"),
+        "aggregation_window" => json!("daily"),
         _ => json!("query"),
     }
 }
@@ -45,6 +56,38 @@ fn required_fields_agree() {
     check::<tei::EmbedBody>("/embed", &["inputs"]);
     check::<tei::RerankBody>("/rerank", &["query", "texts"]);
     check::<tei::TokenizeBody>("/tokenize", &["inputs"]);
+}
+
+#[test]
+fn required_fields_of_the_search_api_agree() {
+    check::<zeroentropy::StatusBody>("/v1/status/get-status", &[]);
+    check::<zeroentropy::AddCollectionBody>("/v1/collections/add-collection", &["collection_name"]);
+    check::<zeroentropy::CollectionBody>("/v1/collections/delete-collection", &["collection_name"]);
+    let document = ["collection_name", "path"];
+    check::<zeroentropy::AddDocumentBody>(
+        "/v1/documents/add-document",
+        &["collection_name", "path", "content"],
+    );
+    check::<zeroentropy::UpdateDocumentBody>("/v1/documents/update-document", &document);
+    check::<zeroentropy::DeleteDocumentBody>("/v1/documents/delete-document", &document);
+    check::<zeroentropy::DocumentInfoBody>("/v1/documents/get-document-info", &document);
+    check::<zeroentropy::DocumentListBody>("/v1/documents/get-document-info-list", &["collection_name"]);
+    check::<zeroentropy::PageInfoBody>(
+        "/v1/documents/get-page-info",
+        &["collection_name", "path", "page_index"],
+    );
+    let query = ["collection_name", "query", "k"];
+    check::<zeroentropy::TopDocumentsBody>("/v1/queries/top-documents", &query);
+    check::<zeroentropy::TopPagesBody>("/v1/queries/top-pages", &query);
+    check::<zeroentropy::TopSnippetsBody>("/v1/queries/top-snippets", &query);
+    check::<zeroentropy::AddApiKeyBody>("/v1/admin/add-api-key", &["name", "permission"]);
+    check::<zeroentropy::ApiKeyBody>("/v1/admin/delete-api-key", &["api_key_id"]);
+    check::<zeroentropy::UpdateApiKeyBody>("/v1/admin/update-api-key", &["api_key_id"]);
+    check::<zeroentropy::UsageBody>("/v1/usage/queries", &["start_time", "end_time", "aggregation_window"]);
+    check::<elodex::SearchBody>("/v1/search", &["collection"]);
+    check::<elodex::CreateCollectionBody>("/v1/collections/create", &["name"]);
+    check::<elodex::CollectionBody>("/v1/collections/get-info", &["name"]);
+    check::<elodex::SetWeightsBody>("/v1/collections/set-weights", &["name", "weights"]);
 }
 
 #[test]

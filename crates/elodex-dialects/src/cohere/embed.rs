@@ -127,11 +127,11 @@ impl EmbedBody {
         }
         let mut embedding_types = Vec::new();
         for name in fields.optional::<Vec<String>>("embedding_types")?.unwrap_or_default() {
-            embedding_types.push(choose("embedding_types", &name, &EMBEDDING_TYPES)?);
+            embedding_types.push(choose(fields.at("embedding_types"), &name, &EMBEDDING_TYPES)?);
         }
         Ok(Self {
             model,
-            input_type: choose("input_type", &input_type, &INPUT_TYPES)?,
+            input_type: choose(fields.at("input_type"), &input_type, &INPUT_TYPES)?,
             texts: fields.optional("texts")?,
             inputs: fields
                 .optional::<Vec<Object<InputItem>>>("inputs")?

@@ -7,6 +7,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod store;
+
 use elodex_dialects::tei::{Info, InfoModel, ModelType, Pooling, Token};
 use elodex_dialects::{Dialect, ErrorReply, Operation, Problem, all};
 use elodex_types::{
@@ -61,6 +63,11 @@ fn tei() {
 }
 
 #[test]
+fn elodex() {
+    run_folder(all()[5]);
+}
+
+#[test]
 fn every_dialect_has_its_own_paths_and_folder() {
     let mut seen = std::collections::HashSet::new();
     for dialect in all() {
@@ -106,7 +113,7 @@ fn run_case(dialect: &dyn Dialect, case: &Value, name: &str) {
             (call, answer)
         }),
         Operation::Info(render) => Ok((Value::Null, Some(render(&info())))),
-        _ => panic!("{name}: an operation this test does not know"),
+        operation => store::run(operation, &body, case),
     };
     match outcome {
         Ok((call, answer)) => {
@@ -144,7 +151,7 @@ fn check_error(reply: &ErrorReply, expected: &Value, name: &str) {
     );
 }
 
-fn text(value: &Value) -> &str {
+pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
@@ -182,14 +189,14 @@ fn latency_name(latency: Latency) -> Value {
     serde_json::to_value(latency).unwrap()
 }
 
-fn number(value: &Value) -> f32 {
+pub(crate) fn number(value: &Value) -> f32 {
     match value {
         Value::String(name) => name.parse().unwrap(),
         value => value.as_f64().unwrap() as f32,
     }
 }
 
-fn usage(response: &Value) -> Usage {
+pub(crate) fn usage(response: &Value) -> Usage {
     serde_json::from_value(response["usage"].clone()).unwrap()
 }
 
