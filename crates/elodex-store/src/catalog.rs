@@ -126,6 +126,14 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     /// # Errors
     /// As the backend fails.
     fn add_usage(&self, rows: &[UsageRow]) -> Result<()>;
+
+    /// Takes away about `limit` rows of what was deleted: rows of deleted collections, and text, chunks and vectors that
+    /// no revision has any more. Deleting only marks them, so that it is quick; ingestion calls this between its work.
+    /// Returns whether there is more.
+    ///
+    /// # Errors
+    /// As the backend fails.
+    fn purge(&self, limit: usize) -> Result<bool>;
 }
 
 /// What publishing did.

@@ -1,7 +1,7 @@
 //! Where documents are kept and found: a [`Catalog`] that is the truth, and a [`ChunkIndex`] per collection that is
 //! derived from it.
 //!
-//! `RedbCatalog` keeps the truth in one file on this machine. [`MemoryIndex`] is the plainest index that is right:
+//! [`RedbCatalog`] keeps the truth in one file on this machine. [`MemoryIndex`] is the plainest index that is right:
 //! tests use it as the oracle. The index for production is in `elodex-store-edge`; one crate per remote engine stands
 //! beside it. The `conformance` feature holds the suites that every implementation passes.
 
@@ -10,6 +10,7 @@ mod error;
 mod index;
 mod memory;
 mod records;
+mod redb_catalog;
 
 pub use catalog::{Catalog, CatalogView, Published};
 pub use error::{Error, ErrorKind, Result};
@@ -19,3 +20,4 @@ pub use records::{
     Accepted, Change, Chunk, Chunking, Collection, CollectionId, CollectionSettings, Counts, Document,
     IndexOperation, LiveChunk, Parsed, ParsedInfo, Passage, Precision, Space, UsageKind, UsageRow,
 };
+pub use redb_catalog::{CatalogOptions, RedbCatalog};

@@ -1,0 +1,192 @@
+//! The file: where it lies, its version, and opening it again after the disk was full.
+
+use super::corrupt;
+use super::tables::{FORMAT, META, Tables, meta_number};
+use super::trouble::{Result, Trouble};
+use crate::{Error, ErrorKind};
+use redb::backends::InMemoryBackend;
+use redb::{Builder, Database, ReadableTable};
+use std::fmt;
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+/// Name of the file in the data directory.
+pub(super) const FILE: &str = "catalog.redb";
+
+/// How a catalog is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CatalogOptions {
+    /// Bytes of the file kept in memory at most.
+    pub cache_bytes: usize,
+}
+
+impl Default for CatalogOptions {
+    fn default() -> Self {
+        Self { cache_bytes: 128 << 20 }
+    }
+}
+
+type Open = dyn Fn() -> Result<Database> + Send + Sync;
+
+/// An open file and how to open it again.
+pub(super) struct Opened {
+    open: Box<Open>,
+    database: RwLock<Option<Database>>,
+    /// The database answers nothing more, because a write found no room.
+    stopped: AtomicBool,
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Opened").field("stopped", &self.stopped).finish_non_exhaustive()
+    }
+}
+
+impl Opened {
+    /// `catalog.redb` in `directory`.
+    pub(super) fn file(directory: &Path, options: &CatalogOptions) -> Result<Self> {
+        fs::create_dir_all(directory).map_err(|error| unusable(directory, error))?;
+        let path = directory.join(FILE);
+        let fresh = !path.exists();
+        let cache = options.cache_bytes;
+        let name = path.display().to_string();
+        let opened = Self::with(move || {
+            builder(cache).create(&path).map_err(|error| match error {
+                redb::DatabaseError::Storage(redb::StorageError::Io(io))
+                    if io.kind() == std::io::ErrorKind::InvalidData =>
+                {
+                    corrupt(format!("`{}` is not a catalog", path.display()))
+                }
+                other => other.into(),
+            })
+        })?;
+        if fresh {
+            // The file's name must be on disk as well.
+            File::open(directory).and_then(|directory| directory.sync_all())?;
+        }
+        tracing::debug!(file = name, "catalog opened");
+        Ok(opened)
+    }
+
+    /// A file in memory.
+    pub(super) fn in_memory() -> Result<Self> {
+        Self::with(|| Ok(builder(16 << 20).create_with_backend(InMemoryBackend::new())?))
+    }
+
+    /// Whatever `open` opens.
+    pub(super) fn with(open: impl Fn() -> Result<Database> + Send + Sync + 'static) -> Result<Self> {
+        let database = open()?;
+        Ok(Self {
+            open: Box::new(open),
+            database: RwLock::new(Some(database)),
+            stopped: AtomicBool::new(false),
+        })
+    }
+
+    /// Uses the database, opened again where it stopped. It stays open meanwhile.
+    pub(super) fn run<T>(&self, work: impl FnOnce(&Database) -> Result<T>) -> Result<T> {
+        loop {
+            if !self.stopped.load(Ordering::Acquire) {
+                let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+                if let Some(database) = &*database {
+                    return work(database);
+                }
+            }
+            self.reopen()?;
+        }
+    }
+
+    fn reopen(&self) -> Result<()> {
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        if database.is_some() && !self.stopped.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        // The file is locked until the old database is gone.
+        *database = None;
+        *database = Some((self.open)()?);
+        self.stopped.store(false, Ordering::Release);
+        tracing::info!("catalog opened again after the disk was full");
+        Ok(())
+    }
+
+    /// The next caller opens the file again.
+    pub(super) fn reopen_next(&self) {
+        self.stopped.store(true, Ordering::Release);
+    }
+
+    /// Makes the tables of a new file, checks the version of an old one, and reads who the catalog is.
+    pub(super) fn prepare(&self) -> Result<(u128, [u8; 32])> {
+        self.run(prepare)
+    }
+}
+
+fn prepare(database: &Database) -> Result<(u128, [u8; 32])> {
+    let transaction = database.begin_write()?;
+    let fresh = transaction.list_tables()?.next().is_none();
+    let (id, secret) = {
+        let mut meta = transaction.open_table(META)?;
+        if fresh {
+            let mut id = [0; 16];
+            let mut secret = [0; 32];
+            for bytes in [id.as_mut_slice(), secret.as_mut_slice()] {
+                getrandom::fill(bytes).map_err(|error| {
+                    Error::new(ErrorKind::Backend, "the system gives no random numbers").caused_by(error)
+                })?;
+            }
+            meta.insert("id", id.as_slice())?;
+            meta.insert("secret", secret.as_slice())?;
+            for (name, number) in
+                [("format", u64::from(FORMAT)), ("next_revision", 1), ("next_collection", 1)]
+            {
+                meta.insert(name, number.to_le_bytes().as_slice())?;
+            }
+        }
+        require_format(&meta)?;
+        (u128::from_le_bytes(meta_bytes(&meta, "id")?), meta_bytes(&meta, "secret")?)
+    };
+    drop(Tables::open(&transaction)?);
+    if fresh {
+        transaction.commit()?;
+    } else {
+        transaction.abort()?;
+    }
+    Ok((id, secret))
+}
+
+fn builder(cache_bytes: usize) -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(cache_bytes);
+    builder
+}
+
+fn meta_bytes<const N: usize>(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    name: &str,
+) -> Result<[u8; N]> {
+    let value = table.get(name)?.ok_or_else(|| corrupt(format!("`{name}` is missing")))?;
+    value.value().try_into().map_err(|_| corrupt(format!("`{name}` has not {N} bytes")))
+}
+
+fn require_format(meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<()> {
+    let format = meta_number(meta, "format")?;
+    if format == u64::from(FORMAT) {
+        return Ok(());
+    }
+    let message = if format > u64::from(FORMAT) {
+        format!(
+            "the catalog has format {format}, this version reads {FORMAT}; use the newer version that wrote it"
+        )
+    } else {
+        format!(
+            "the catalog has format {format}, this version reads {FORMAT}; make a backup with the older version"
+        )
+    };
+    Err(Error::new(ErrorKind::Corrupt, message).into())
+}
+
+fn unusable(directory: &Path, error: std::io::Error) -> Trouble {
+    let message = format!("cannot make the data directory `{}`", directory.display());
+    Error::new(ErrorKind::Backend, message).caused_by(error).into()
+}
