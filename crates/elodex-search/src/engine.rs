@@ -2,6 +2,7 @@
 
 use crate::collection::OpenCollection;
 use crate::ingest::Ingestion;
+use crate::query::UsageMeter;
 use crate::{Error, ErrorKind, Models, Result, SearchOptions, error};
 use elodex_store::{Catalog, Collection, CollectionId, IndexBackend};
 use std::collections::HashMap;
@@ -21,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) indexes: Arc<dyn IndexBackend>,
     pub(crate) models: Arc<dyn Models>,
     pub(crate) options: SearchOptions,
+    /// What calls used since it was last written.
+    pub(crate) usage: UsageMeter,
     open: RwLock<HashMap<CollectionId, Arc<OpenCollection>>>,
 }
 
@@ -35,7 +38,8 @@ impl SearchEngine {
         models: Arc<dyn Models>,
         options: SearchOptions,
     ) -> Result<Self> {
-        let shared = Arc::new(Shared { catalog, indexes, models, options, open: RwLock::default() });
+        let usage = UsageMeter::default();
+        let shared = Arc::new(Shared { catalog, indexes, models, options, usage, open: RwLock::default() });
         let collections = shared.catalog.view().and_then(|view| view.collections()).map_err(error::of)?;
         let known: Vec<CollectionId> = collections.iter().map(|collection| collection.id).collect();
         for stray in shared.indexes.collections().map_err(error::of)? {
@@ -58,6 +62,7 @@ impl SearchEngine {
     /// Stops ingesting, writes indexes through, and returns. What is not ingested yet goes on at the next start.
     pub fn shutdown(&self) {
         self.ingestion.stop();
+        self.shared.write_usage();
     }
 }
 

@@ -391,8 +391,12 @@ pub struct SearchResponse {
     pub rerank: RerankStatus,
     /// The reranker that ran.
     pub reranker: Option<String>,
-    /// What was searched for, after the conversation was folded in.
+    /// What was searched for, after the conversation was folded in; empty where nothing was asked for but a filter.
     pub query: String,
+    /// How the conversation became the query, where that is not what was asked for or not all of it was used.
+    pub conversation_note: Option<String>,
+    /// What the embedder read of a query that is longer than its window; BM25 and the reranker see it all.
+    pub query_truncation: Option<crate::Truncation>,
     /// Candidates after fusion, before collapsing.
     pub candidates: usize,
     /// Tokens and bytes of both stages.

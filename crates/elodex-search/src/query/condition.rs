@@ -39,7 +39,11 @@ pub(super) fn check(filter: &Filter) -> Result<()> {
 }
 
 /// The condition that holds for the live documents of `view` for which `filter` [matches](Filter::matches).
-pub(super) fn resolve(view: &dyn CatalogView, collection: CollectionId, filter: &Filter) -> Result<Condition> {
+pub(super) fn resolve(
+    view: &dyn CatalogView,
+    collection: CollectionId,
+    filter: &Filter,
+) -> Result<Condition> {
     Resolver { view, collection, most: MOST_VALUES }.condition(filter)
 }
 
@@ -53,9 +57,9 @@ impl Resolver<'_> {
     fn condition(&self, filter: &Filter) -> Result<Condition> {
         match filter {
             Filter::All(filters) => self.all(filters),
-            Filter::Any(filters) => {
-                Ok(Condition::Any(filters.iter().map(|filter| self.condition(filter)).collect::<Result<_>>()?))
-            }
+            Filter::Any(filters) => Ok(Condition::Any(
+                filters.iter().map(|filter| self.condition(filter)).collect::<Result<_>>()?,
+            )),
             Filter::Attribute { name, test } => match Interval::of(test) {
                 Some(interval) => self.bounded(name, &interval),
                 None => Ok(listed(name, test)),

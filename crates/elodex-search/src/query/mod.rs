@@ -1,17 +1,192 @@
 //! From a question to passages: embed ∥ BM25, fuse, collapse, rerank, cut.
 
-use crate::{Result, SearchEngine};
-use elodex_types::{CallContext, SearchRequest, SearchResponse};
+mod answer;
+mod candidate;
+mod collapse;
+mod condition;
+mod conversation;
+mod deadline;
+mod embed;
+mod fuse;
+mod listing;
+mod pages;
+mod passages;
+mod request;
+mod rerank;
+mod retrieve;
+mod rewrite;
+mod units;
+mod usage;
+
+pub(crate) use usage::UsageMeter;
+
+use crate::collection::bound_embedder;
+use crate::engine::Shared;
+use crate::{Error, ErrorKind, Result, SearchEngine, error};
+use deadline::Clock;
+use elodex_engine::RerankService;
+use elodex_store::{CatalogView, Collection, UsageKind};
+use elodex_types::{
+    CallContext, Rerank, RerankStatus, ScoreKind, SearchRequest, SearchResponse, SearchTiming, Usage,
+};
+use rerank::Reranking;
+use retrieve::Search;
+use std::time::Instant;
 
 impl SearchEngine {
     /// Answers a search.
     ///
+    /// Without a query and a conversation the answer is every document that meets the filter, by path, with score 0.
+    /// Scores are of the kind that each hit names: the reranker's for what it saw, rank fusion's for what stands behind
+    /// that. A threshold keeps only what the reranker saw. With a reranker, [`Unit::Passages`](elodex_types::Unit::Passages)
+    /// scores the passages of the best `k` chunks themselves, 512 passages at most, and chooses the others by their words.
+    ///
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for the collection or the reranker;
     /// [`ErrorKind::Request`](crate::ErrorKind::Request) for numbers out of range, a threshold without a reranker, a filter
-    /// that names an impossible attribute; [`ErrorKind::Deadline`](crate::ErrorKind::Deadline) where not even the first
-    /// stage was done in time. A reranker that fails or runs out of time is no error: the answer says so.
+    /// that names an impossible attribute or bounds too many values; [`ErrorKind::Deadline`](crate::ErrorKind::Deadline)
+    /// where not even the first stage was done in time. A reranker that fails or runs out of time is no error: the answer
+    /// says so, unless a threshold was set and it scored nothing. [`ErrorKind::Upstream`](crate::ErrorKind::Upstream) where
+    /// a rewrite was insisted on and the chat model failed.
     pub fn search(&self, request: &SearchRequest, context: &CallContext) -> Result<SearchResponse> {
-        todo!()
+        let response = self.shared.search(request, context)?;
+        self.record_usage(UsageKind::Queries, &request.collection, response.usage.bytes);
+        Ok(response)
     }
+}
+
+impl Shared {
+    fn search(&self, request: &SearchRequest, context: &CallContext) -> Result<SearchResponse> {
+        let clock = Clock::start(context);
+        request::check(request)?;
+        let reranker = match &request.rerank {
+            Rerank::Off => None,
+            Rerank::On { model, .. } => Some(self.models.reranker(model.as_deref())?),
+        };
+        clock.check("waiting for a thread")?;
+        let mut response = if request::is_listing(request) {
+            self.listed(request, &clock)?
+        } else {
+            self.ranked(request, context, reranker.as_ref(), &clock)?
+        };
+        response.timing.total = clock.started.elapsed();
+        Ok(response)
+    }
+
+    /// Every document that meets the filter.
+    fn listed(&self, request: &SearchRequest, clock: &Clock) -> Result<SearchResponse> {
+        let view = self.catalog.view().map_err(error::of)?;
+        let collection = view.collection(&request.collection).map_err(error::of)?;
+        let hits = listing::list(&*view, &collection, request, clock)?;
+        let reason = match request.rerank {
+            Rerank::Off => "not asked for",
+            Rerank::On { .. } => "there is no query",
+        };
+        Ok(SearchResponse {
+            candidates: hits.len(),
+            hits,
+            score_kind: None,
+            rerank: RerankStatus::Skipped { reason: reason.to_owned() },
+            reranker: None,
+            query: String::new(),
+            conversation_note: None,
+            query_truncation: None,
+            usage: Usage::default(),
+            timing: SearchTiming::default(),
+        })
+    }
+
+    /// Both stages.
+    fn ranked(
+        &self,
+        request: &SearchRequest,
+        context: &CallContext,
+        reranker: Option<&(String, RerankService)>,
+        clock: &Clock,
+    ) -> Result<SearchResponse> {
+        let mut timing = SearchTiming::default();
+        let open = self.collection(&request.collection)?;
+        let bound =
+            self.catalog.view().and_then(|view| view.collection(&request.collection)).map_err(error::of)?;
+        let weights = request.weights.unwrap_or(bound.settings.weights);
+        let embedder = if weights.dense > 0.0 { Some(bound_embedder(self, &bound)?) } else { None };
+
+        let started = Instant::now();
+        let fits = |query: &str| embedder.as_ref().is_none_or(|service| embed::fits(service, query));
+        let folded = conversation::fold(request, self.options.rewriter.as_ref(), fits, clock)?;
+        timing.conversation = started.elapsed();
+        clock.check("reading the conversation")?;
+
+        let started = Instant::now();
+        let embed = |service| embed::embed(service, &bound.settings.space, &folded.query, context, clock);
+        let embedded = embedder.as_ref().map(embed).transpose()?;
+        timing.embed = started.elapsed();
+        clock.check("embedding the query")?;
+
+        let started = Instant::now();
+        let rerank_depth = request::rerank_depth(request, &self.options);
+        let reading = open.reading();
+        let view = self.catalog.view().map_err(error::of)?;
+        let collection = same_collection(&*view, &bound)?;
+        let terms = || retrieve::terms(&*view, &collection, &folded.query);
+        let filter = |filter| condition::resolve(&*view, collection.id, filter);
+        let search = Search {
+            request,
+            condition: request.filter.as_ref().map(filter).transpose()?,
+            vector: embedded.as_ref().map(|embedded| &*embedded.vector),
+            terms: if weights.lexical > 0.0 { Some(terms()?) } else { None },
+            weights,
+            depth: retrieve::depth(request, self.options.depth, rerank_depth),
+            rerank_depth,
+        };
+        let mut found = retrieve::retrieve(&*view, &collection, &*open.index, &search, clock)?;
+        drop(reading);
+        (timing.dense, timing.lexical) = (found.dense_time, found.lexical_time);
+        timing.fuse = started.elapsed().saturating_sub(timing.dense.max(timing.lexical));
+
+        let started = Instant::now();
+        let mut usage = embedded.as_ref().map(|embedded| embedded.usage).unwrap_or_default();
+        let mut status = RerankStatus::Skipped { reason: "not asked for".to_owned() };
+        let mut reranking =
+            reranker.map(|(name, service)| Reranking { name, service, query: &folded.query, context, clock });
+        if let Some(running) = &reranking {
+            let outcome = rerank::rerank(running, &mut found.candidates, rerank_depth);
+            usage = rerank::sum(usage, outcome.usage);
+            status = outcome.status;
+            if let Some(failure) = outcome.failure {
+                if request.threshold.is_some() {
+                    let message = "the reranker scored nothing that could be compared with the threshold";
+                    return Err(Error::new(failure.kind(), message).caused_by(failure));
+                }
+                reranking = None;
+            }
+        }
+        let parts = (&mut status, &mut usage);
+        let hits = answer::hits(&*view, request, &folded.query, found.candidates, reranking.as_ref(), parts)?;
+        timing.rerank = started.elapsed();
+
+        let unscored = if reranking.is_some() { ScoreKind::Relevance } else { ScoreKind::RankFused };
+        Ok(SearchResponse {
+            score_kind: Some(hits.first().map_or(unscored, |hit| hit.score.kind)),
+            hits,
+            rerank: status,
+            reranker: reranking.map(|reranking| reranking.name.to_owned()),
+            conversation_note: folded.note,
+            query_truncation: embedded.and_then(|embedded| embedded.cut),
+            query: folded.query,
+            candidates: found.fused,
+            usage,
+            timing,
+        })
+    }
+}
+
+/// The collection as `view` has it: another may have been made under its name since the query was embedded.
+fn same_collection(view: &dyn CatalogView, bound: &Collection) -> Result<Collection> {
+    let collection = view.collection(&bound.name).map_err(error::of)?;
+    if collection.id == bound.id {
+        return Ok(collection);
+    }
+    let message = format!("collection `{}` was removed and made anew meanwhile; try again", bound.name);
+    Err(Error::new(ErrorKind::Unavailable, message))
 }

@@ -33,7 +33,9 @@ pub(super) fn check(request: &SearchRequest) -> Result<()> {
         condition::check(filter)?;
     }
     if is_listing(request) && request.unit != Unit::Documents {
-        return Err(refused("without a query only documents can be listed; ask for documents, or send a query"));
+        return Err(refused(
+            "without a query only documents can be listed; ask for documents, or send a query",
+        ));
     }
     Ok(())
 }
@@ -54,7 +56,9 @@ pub(super) fn rerank_depth(request: &SearchRequest, options: &SearchOptions) -> 
 fn check_weights(Weights { dense, lexical }: Weights) -> Result<()> {
     for (name, weight) in [("dense", dense), ("lexical", lexical)] {
         if !weight.is_finite() || weight < 0.0 {
-            return Err(refused(format!("the {name} weight is {weight}; weights are finite and not negative")));
+            return Err(refused(format!(
+                "the {name} weight is {weight}; weights are finite and not negative"
+            )));
         }
     }
     if dense == 0.0 && lexical == 0.0 {
@@ -88,8 +92,10 @@ fn check_texts(request: &SearchRequest) -> Result<()> {
         check_bytes("the query", query)?;
     }
     if request.messages.len() > MOST_TURNS {
-        let message =
-            format!("the conversation has {} messages, at most {MOST_TURNS} are read", request.messages.len());
+        let message = format!(
+            "the conversation has {} messages, at most {MOST_TURNS} are read",
+            request.messages.len()
+        );
         return Err(Error::new(ErrorKind::TooLarge, message));
     }
     for (position, message) in request.messages.iter().enumerate() {
