@@ -98,9 +98,8 @@ fn abstracts_are_found_to_be_english() {
     let texts: Vec<String> = documents.iter().map(document_text).collect();
     let english = texts.iter().filter(|text| detect(text) == Language::English).count();
     println!("{english} of {} abstracts are found to be English", texts.len());
-    let mistaken = |record: &&Value| {
-        !matches!(detect(string(record, "title")), Language::English | Language::Other)
-    };
+    let mistaken =
+        |record: &&Value| !matches!(detect(string(record, "title")), Language::English | Language::Other);
     let wrong = documents.iter().filter(mistaken).count();
     println!("{wrong} of their titles are taken for another language");
     assert!(english * 1000 >= texts.len() * 999, "{english} of {}", texts.len());

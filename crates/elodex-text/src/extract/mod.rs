@@ -1,5 +1,7 @@
 //! Files to text with pages, headings and exact offsets.
 
+mod file;
+
 use crate::{Error, ErrorKind, Result};
 use std::ops::Range;
 
@@ -107,18 +109,68 @@ pub enum Format {
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`] names what was seen instead of text, [`ErrorKind::Malformed`] where a file breaks its
-/// format, [`ErrorKind::Encrypted`], [`ErrorKind::TooLarge`] over a limit.
+/// format, [`ErrorKind::Encrypted`], [`ErrorKind::Empty`] where a PDF holds pictures only, [`ErrorKind::TooLarge`] over a
+/// limit.
 pub fn extract(source: Source<'_>, limits: &ExtractLimits) -> Result<Extracted> {
-    let _ = limits;
     match source {
-        Source::Text(text) => Ok(Extracted {
-            text: text.to_owned(),
+        Source::Text(text) => {
+            let mut extracted = Extracted::plain(Format::Text);
+            check_text(text.len(), limits)?;
+            text.clone_into(&mut extracted.text);
+            Ok(extracted)
+        }
+        Source::Pages { pages, flow } => {
+            let mut extracted = Extracted { flow, ..Extracted::plain(Format::Text) };
+            for page in pages {
+                extracted.add_page(page, limits)?;
+            }
+            extracted.pages.get_or_insert_default();
+            Ok(extracted)
+        }
+        Source::File { name, bytes } => file::read(name, bytes, limits),
+    }
+}
+
+impl Extracted {
+    /// An empty document.
+    fn plain(format: Format) -> Self {
+        Self {
+            text: String::new(),
             pages: None,
             flow: PageFlow::Continuous,
             title: None,
             headings: Vec::new(),
-            format: Format::Text,
-        }),
-        _ => Err(Error::new(ErrorKind::Unsupported, "only a plain text is read yet")),
+            format,
+        }
     }
+
+    /// Adds a page behind the others.
+    fn add_page(&mut self, page: &str, limits: &ExtractLimits) -> Result<()> {
+        let pages = self.pages.get_or_insert_default();
+        if pages.len() >= limits.pages {
+            let message =
+                format!("the document has more than {} pages; split it into several documents", limits.pages);
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        if !pages.is_empty() {
+            self.text.push('\n');
+        }
+        let start = self.text.len();
+        check_text(start.saturating_add(page.len()), limits)?;
+        self.text.push_str(page);
+        pages.push(start..self.text.len());
+        Ok(())
+    }
+}
+
+/// Refuses a text of `bytes` bytes that is over the limit.
+fn check_text(bytes: usize, limits: &ExtractLimits) -> Result<()> {
+    if bytes <= limits.text_bytes {
+        return Ok(());
+    }
+    let message = format!(
+        "the text takes more than {} bytes; split the document, or raise the limit",
+        limits.text_bytes
+    );
+    Err(Error::new(ErrorKind::TooLarge, message))
 }

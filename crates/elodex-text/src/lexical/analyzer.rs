@@ -107,7 +107,8 @@ impl Words<'_> {
         if let [only] = clusters[..] {
             self.terms.push(only.to_owned());
         }
-        self.terms.extend(clusters.windows(2).map(|pair| pair.concat()).filter(|pair| pair.len() <= LONGEST_WORD));
+        self.terms
+            .extend(clusters.windows(2).map(|pair| pair.concat()).filter(|pair| pair.len() <= LONGEST_WORD));
     }
 
     fn word(&mut self, word: &str) {
@@ -189,7 +190,10 @@ mod tests {
     fn english_is_lowered_stopped_and_stemmed() {
         assert_eq!(terms(Language::English, "The Runners' running shoes"), ["runner", "run", "shoe"]);
         assert_eq!(terms(Language::English, "It’s the patient's naïve T-cells"), ["patient", "naiv", "cell"]);
-        assert_eq!(terms(Language::English, "COVID-19 in 2020: 3.5% of 1,000"), ["covid", "19", "2020", "3.5", "1,000"]);
+        assert_eq!(
+            terms(Language::English, "COVID-19 in 2020: 3.5% of 1,000"),
+            ["covid", "19", "2020", "3.5", "1,000"]
+        );
         assert_eq!(terms(Language::English, "ﬁne Ｆｕｌｌ ①"), ["fine", "full", "1"]);
     }
 

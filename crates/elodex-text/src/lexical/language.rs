@@ -187,7 +187,8 @@ pub fn detect(text: &str) -> Language {
     let Some(found) = whatlang::detect(sample) else { return Language::Other };
     let certain = found.script().langs().len() == 1 || found.script() == whatlang::Script::Mandarin;
     if !certain {
-        let letters = sample.chars().filter(|character| character.is_alphabetic()).take(FEWEST_LETTERS).count();
+        let letters =
+            sample.chars().filter(|character| character.is_alphabetic()).take(FEWEST_LETTERS).count();
         if letters < FEWEST_LETTERS || found.confidence() < LEAST_CONFIDENCE {
             return Language::Other;
         }
@@ -225,7 +226,10 @@ mod tests {
     fn sentences_are_recognised() {
         let cases = [
             ("The committee will publish its findings before the end of the year.", Language::English),
-            ("Le train de ce matin est arrivé avec une heure de retard parce qu'il avait beaucoup neigé pendant la nuit.", Language::French),
+            (
+                "Le train de ce matin est arrivé avec une heure de retard parce qu'il avait beaucoup neigé pendant la nuit.",
+                Language::French,
+            ),
             ("Комиссия опубликует свои выводы до конца этого года.", Language::Russian),
             ("委员会将在今年年底前公布调查结果。", Language::Chinese),
             ("委員会は年末までに調査結果を公表する予定です。", Language::Japanese),
