@@ -49,7 +49,7 @@ pub enum ReadCall {
     /// All collections.
     Collections {
         /// Writes the answer.
-        render: Render<Vec<CollectionInfo>>,
+        render: Render<[CollectionInfo]>,
     },
     /// One collection.
     Collection {
@@ -80,7 +80,7 @@ pub enum ReadCall {
         /// How many at most; may be 0.
         limit: usize,
         /// Writes the answer.
-        render: Render<Vec<DocumentInfo>>,
+        render: Render<[DocumentInfo]>,
     },
     /// One page.
     Page {
@@ -154,7 +154,7 @@ pub enum WriteCall {
         /// Their paths.
         paths: Vec<String>,
         /// Writes the answer from the paths that existed.
-        render: Render<Vec<String>>,
+        render: Render<[String]>,
     },
 }
 
@@ -205,7 +205,7 @@ pub enum KeysCall {
     /// All keys.
     List {
         /// Writes the answer.
-        render: Render<Vec<KeyEntry>>,
+        render: Render<[KeyEntry]>,
     },
     /// Makes a key useless.
     Delete {
@@ -261,7 +261,7 @@ pub enum UsageCall {
         /// Only these collections; `None`: all.
         collections: Option<Vec<String>>,
         /// Writes the answer.
-        render: Render<Vec<UsageWindow>>,
+        render: Render<[UsageWindow]>,
     },
     /// In total and in this month.
     Totals {

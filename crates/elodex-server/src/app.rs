@@ -2,6 +2,7 @@
 
 use crate::config::{Access, ServerConfig};
 use crate::keys::{Caller, Permission};
+use crate::library::{Library, Search};
 use crate::limits::RateLimiter;
 use crate::metrics::Metrics;
 use crate::registry::ModelRegistry;
@@ -26,7 +27,8 @@ pub struct App {
 #[derive(Debug)]
 struct Inner {
     config: ServerConfig,
-    models: OnceLock<ModelRegistry>,
+    models: OnceLock<Arc<ModelRegistry>>,
+    library: OnceLock<Library>,
     ready: AtomicBool,
     rates: RateLimiter,
     permits: Semaphore,
@@ -40,12 +42,14 @@ impl App {
         let rates = RateLimiter::new(config.rates);
         let semaphore = |permits: usize| Semaphore::new(permits.min(Semaphore::MAX_PERMITS));
         // Less than one whole body could never be read, however empty the server is.
-        let bodies = config.bodies_bytes.max(config.body_bytes).div_ceil(BODY_UNIT);
+        let bodies =
+            config.bodies_bytes.max(config.body_bytes).max(config.document_body_bytes()).div_ceil(BODY_UNIT);
         let inner = Inner {
             permits: semaphore(config.max_concurrent_requests),
             bodies: semaphore(bodies),
             config,
             models: OnceLock::new(),
+            library: OnceLock::new(),
             ready: AtomicBool::new(false),
             rates,
             metrics: Metrics::new(),
@@ -53,18 +57,20 @@ impl App {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Takes the models, runs each once and then is ready.
+    /// Takes the models and, for the routes of collections, a search engine on the same models; runs each model once and
+    /// then is ready.
     ///
     /// # Errors
     /// [`ErrorKind::Model`] when a model fails its first run, [`ErrorKind::Config`] when there are models already.
-    pub async fn install(&self, registry: ModelRegistry) -> Result<()> {
+    pub async fn install(&self, registry: Arc<ModelRegistry>, search: Option<Search>) -> Result<()> {
         for model in registry.models() {
             model.warm_up().await?;
         }
-        self.inner
-            .models
-            .set(registry)
-            .map_err(|_| Error::new(ErrorKind::Config, "the server has its models already"))?;
+        let twice = || Error::new(ErrorKind::Config, "the server has its models already");
+        if let Some(search) = search {
+            self.inner.library.set(Library::new(search)).map_err(|_| twice())?;
+        }
+        self.inner.models.set(registry).map_err(|_| twice())?;
         self.inner.ready.store(true, Ordering::Release);
         tracing::info!("ready");
         Ok(())
@@ -111,14 +117,38 @@ impl App {
 
     /// The models once they are there.
     pub(crate) fn installed_models(&self) -> Option<&ModelRegistry> {
-        self.inner.models.get()
+        self.inner.models.get().map(Arc::as_ref)
+    }
+
+    /// The search engine once it is there.
+    pub(crate) fn installed_library(&self) -> Option<&Library> {
+        self.inner.library.get()
+    }
+
+    /// The search engine, or the refusal of a server without one.
+    pub(crate) fn library(&self) -> Result<&Library, Problem> {
+        self.models()?;
+        self.installed_library().ok_or_else(|| {
+            let message = "this server has no data directory; start it with --data-dir to keep collections";
+            Problem::new(Fault::NotFound, message)
+        })
+    }
+
+    /// Writes the counters of usage.
+    pub(crate) async fn flush_usage(&self) {
+        if self.installed_library().is_none() {
+            return;
+        }
+        let app = self.clone();
+        let flush = tokio::task::spawn_blocking(move || app.installed_library().map(Library::flush));
+        if flush.await.is_err() {
+            tracing::error!("writing usage counters panicked");
+        }
     }
 
     /// The models, or the refusal for a call that comes too early.
     pub(crate) fn models(&self) -> Result<&ModelRegistry, Problem> {
-        self.inner
-            .models
-            .get()
+        self.installed_models()
             .ok_or_else(|| Problem::new(Fault::Unavailable, "the models are being loaded; try again soon"))
     }
 

@@ -12,13 +12,13 @@ use std::time::Duration;
 /// How long a refused client may go on sending.
 const LONGEST_DRAIN: Duration = Duration::from_secs(2);
 
-/// The whole body, at most `body_bytes` of it, within `body_timeout`.
+/// The whole body, at most `limit` bytes of it, within `body_timeout`.
 pub(crate) async fn read(
     body: &mut Body,
     headers: &HeaderMap,
+    limit: usize,
     config: &ServerConfig,
 ) -> Result<Vec<u8>, Problem> {
-    let limit = config.body_bytes;
     match tokio::time::timeout(config.body_timeout, collect(body, declared_length(headers), limit)).await {
         Ok(result) => result,
         Err(_) => {
@@ -30,8 +30,8 @@ pub(crate) async fn read(
 }
 
 /// The most bytes of this body that [`read`] will hold.
-pub(crate) fn expected_length(headers: &HeaderMap, config: &ServerConfig) -> usize {
-    declared_length(headers).unwrap_or(config.body_bytes).min(config.body_bytes)
+pub(crate) fn expected_length(headers: &HeaderMap, limit: usize) -> usize {
+    declared_length(headers).unwrap_or(limit).min(limit)
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<usize> {
@@ -56,8 +56,8 @@ async fn collect(body: &mut Body, declared: Option<usize>, limit: usize) -> Resu
 ///
 /// A client that is still sending does not look for an answer, and closing the connection on it may cost it the answer
 /// (a reset discards what was received).
-pub(crate) async fn drain(body: &mut Body, config: &ServerConfig) {
-    let most = config.body_bytes.saturating_mul(2);
+pub(crate) async fn drain(body: &mut Body, limit: usize, config: &ServerConfig) {
+    let most = limit.saturating_mul(2);
     let rest = async {
         let mut seen: usize = 0;
         while let Some(Ok(frame)) = body.frame().await {

@@ -5,13 +5,15 @@ use crate::keys::Permission;
 use crate::metrics::{CallRecord, lane_name};
 use crate::observe::Facts;
 use crate::registry::{ModelKind, Service};
-use crate::{body, info, reply, tokenize};
+use crate::{body, info, key_calls, library, reply, tokenize};
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::header::CACHE_CONTROL;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use elodex_dialects::{Dialect, EmbedCall, Operation, Problem, RerankCall, Route};
+use elodex_store::UsageKind;
 use elodex_types::{CallContext, Fault, Lane, Timing, Truncation, Usage};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,24 +25,37 @@ const OFFLOAD_BYTES: usize = 64 * 1024;
 
 /// A request on its way: what every step needs to know of it.
 #[derive(Debug)]
-struct Call {
-    app: App,
+pub(crate) struct Call {
+    pub(crate) app: App,
+    pub(crate) key: Arc<str>,
+    pub(crate) deadline: Instant,
     dialect: &'static dyn Dialect,
     request_id: String,
-    key: Arc<str>,
-    deadline: Instant,
 }
 
-/// Answers a request to a dialect's route.
+/// Answers a request to a dialect's route. What is not said to be kept must not be: it is the key's holder's alone.
 pub(crate) async fn answer(
     app: App,
     dialect: &'static dyn Dialect,
     route: Route,
     request: Request,
 ) -> Response {
+    let mut response = answer_or_refuse(app, dialect, route, request).await;
+    if !response.headers().contains_key(CACHE_CONTROL) {
+        reply::set(&mut response, "cache-control", "no-store");
+    }
+    response
+}
+
+async fn answer_or_refuse(
+    app: App,
+    dialect: &'static dyn Dialect,
+    route: Route,
+    request: Request,
+) -> Response {
     let (parts, mut body) = request.into_parts();
-    let takes_body = !matches!(route.operation, Operation::Info(_));
-    let refusal = match body::foreign_type(&parts.headers).filter(|_| takes_body) {
+    let foreign_type = body::foreign_type(&parts.headers).filter(|_| route.operation.takes_body());
+    let refusal = match foreign_type {
         Some(found) => {
             let message = format!("the content type is `{found}`; send json as `application/json`");
             let mut response = reply::problem(dialect, &Problem::new(Fault::User, message));
@@ -52,8 +67,15 @@ pub(crate) async fn answer(
             Err(problem) => reply::problem(dialect, &problem),
         },
     };
-    body::drain(&mut body, app.config()).await;
+    body::drain(&mut body, longest_body(&app, route), app.config()).await;
     refusal
+}
+
+fn longest_body(app: &App, route: Route) -> usize {
+    match route.operation {
+        Operation::Upload(_) => app.config().document_body_bytes(),
+        _ => app.config().body_bytes,
+    }
 }
 
 async fn answer_in_time(
@@ -79,15 +101,21 @@ async fn run(
     body: &mut Body,
     deadline: Instant,
 ) -> Result<Response, Problem> {
-    let caller = app.authorise(&parts.headers, Permission::ReadOnly)?;
+    if let Operation::File(kind) = route.operation {
+        let _place = app.enter()?;
+        return library::hand_out(app, kind, parts).await;
+    }
+    let needed = if route.operation.changes() { Permission::All } else { Permission::ReadOnly };
+    let caller = app.authorise(&parts.headers, needed)?;
     let facts = parts.extensions.get::<Facts>().cloned().unwrap_or_default();
     facts.set_key(&caller.key);
     if let Operation::Info(render) = route.operation {
         return Ok(reply::json(render(&info::info(app)?)?));
     }
     let _place = app.enter()?;
-    let _room = app.reserve_body(body::expected_length(&parts.headers, app.config()))?;
-    let bytes = body::read(body, &parts.headers, app.config()).await?;
+    let limit = longest_body(app, route);
+    let _room = app.reserve_body(body::expected_length(&parts.headers, limit))?;
+    let bytes = body::read(body, &parts.headers, limit, app.config()).await?;
     let call = Call {
         app: app.clone(),
         dialect,
@@ -109,6 +137,24 @@ async fn run(
             let app = app.clone();
             offload(usize::MAX, move || tokenize::tokenize(&app, &parsed)).await.map(reply::json)
         }
+        Operation::Search(parse) => {
+            let parsed = offload(bytes.len(), move || parse(&bytes)).await?;
+            library::search(&call, parsed, &parts.headers, &facts).await
+        }
+        Operation::Read(parse) => {
+            let parsed = parse(&bytes, parts.uri.query().unwrap_or_default())?;
+            library::read(&call, parsed, &parts.headers).await
+        }
+        Operation::Write(parse) | Operation::Upload(parse) => {
+            let parsed = offload(bytes.len(), move || parse(&bytes)).await?;
+            library::change(&call, parsed).await
+        }
+        Operation::Keys(parse) => {
+            let parsed = parse(&bytes)?;
+            let app = app.clone();
+            offload(usize::MAX, move || key_calls::answer(&app, parsed)).await
+        }
+        Operation::Usage(parse) => library::tell(app, parse(&bytes)?).await,
         _ => Err(Problem::new(Fault::Bug, format!("{} {} is not served", call.dialect.name(), route.path))),
     }
 }
@@ -165,6 +211,7 @@ async fn embed(call: &Call, parsed: EmbedCall, facts: &Facts) -> Result<Response
     let response = service.submit(request, call.context()).map_err(refused)?.await.map_err(refused)?;
 
     let receipt = Receipt {
+        kind: UsageKind::Embed,
         model: &model.name,
         usage: response.usage,
         lane: response.lane,
@@ -194,6 +241,7 @@ async fn rerank(call: &Call, parsed: RerankCall, facts: &Facts) -> Result<Respon
     let response = service.submit(request, call.context()).map_err(refused)?.await.map_err(refused)?;
 
     let receipt = Receipt {
+        kind: UsageKind::Rerank,
         model: &model.name,
         usage: response.usage,
         lane: response.lane,
@@ -232,6 +280,7 @@ fn count_cut<'a>(truncations: impl Iterator<Item = &'a Truncation>) -> usize {
 
 /// What a client is told about a call besides its answer.
 struct Receipt<'a> {
+    kind: UsageKind,
     model: &'a str,
     usage: Usage,
     lane: Lane,
@@ -252,6 +301,9 @@ impl Receipt<'_> {
             milliseconds(self.timing.total)
         );
         reply::set(response, "server-timing", &timing);
+        if let Some(library) = app.installed_library() {
+            library.meter.count(self.kind, self.model, self.usage.bytes);
+        }
         app.metrics().call(CallRecord {
             model: self.model,
             lane: self.lane,

@@ -44,10 +44,15 @@ impl Access {
 pub struct ServerConfig {
     /// Who may call.
     pub access: Access,
+    /// Where clients reach this server, such as `https://search.example`, for the addresses of files; `None`: what each
+    /// request's `Host` header says.
+    pub public_url: Option<String>,
     /// Origins whose pages may call; `*` stands for all, none switches CORS off.
     pub cors_origins: Vec<String>,
     /// Longest request body in bytes; more is answered with 413.
     pub body_bytes: usize,
+    /// Bytes of content one document may have; the body that carries it may be longer.
+    pub document_bytes: u64,
     /// Bytes of the bodies of all requests under way; more are answered with 503.
     pub bodies_bytes: usize,
     /// How long a client may take to send a request's head, and how long a connection may idle.
@@ -62,6 +67,14 @@ pub struct ServerConfig {
     pub max_concurrent_requests: usize,
     /// What one key may ask for.
     pub rates: RateLimits,
+}
+
+impl ServerConfig {
+    /// Longest body that carries a document: base64 takes four bytes for three, and JSON two for a line break.
+    pub(crate) fn document_body_bytes(&self) -> usize {
+        let bytes = self.document_bytes.saturating_mul(2).saturating_add(256 << 10);
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
 }
 
 #[cfg(test)]

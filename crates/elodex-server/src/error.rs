@@ -11,6 +11,8 @@ pub enum ErrorKind {
     Config,
     /// The key file cannot be read, written or understood.
     Keys,
+    /// No key has this id.
+    UnknownKey,
     /// A model cannot be started or failed its first run.
     Model,
     /// The network or the operating system refused.
@@ -21,6 +23,7 @@ impl Kind for ErrorKind {
     fn fault(self) -> Fault {
         match self {
             ErrorKind::Config | ErrorKind::Keys => Fault::User,
+            ErrorKind::UnknownKey => Fault::NotFound,
             ErrorKind::Model | ErrorKind::Io => Fault::Bug,
         }
     }

@@ -160,15 +160,29 @@ impl KeyFile {
     /// Removes the key with this id and returns its record.
     ///
     /// # Errors
-    /// [`ErrorKind::Keys`] when there is none.
+    /// [`ErrorKind::UnknownKey`] when there is none.
     pub fn revoke(&mut self, id: &str) -> Result<KeyRecord> {
-        match self.keys.iter().position(|record| record.id == id) {
-            Some(position) => Ok(self.keys.remove(position)),
-            None => {
-                let message = format!("no key has the id `{id}`; `elodex keys list` shows them");
-                Err(Error::new(ErrorKind::Keys, message))
-            }
-        }
+        let position = self.position(id)?;
+        Ok(self.keys.remove(position))
+    }
+
+    /// Changes the name or the permission of the key with this id.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnknownKey`] when there is none.
+    pub fn change(&mut self, id: &str, name: Option<String>, permission: Option<Permission>) -> Result<()> {
+        let position = self.position(id)?;
+        let record = &mut self.keys[position];
+        record.name = name.unwrap_or_else(|| std::mem::take(&mut record.name));
+        record.permission = permission.unwrap_or(record.permission);
+        Ok(())
+    }
+
+    fn position(&self, id: &str) -> Result<usize> {
+        self.keys.iter().position(|record| record.id == id).ok_or_else(|| {
+            let message = format!("no key has the id `{id:.60}`; `elodex keys list` shows them");
+            Error::new(ErrorKind::UnknownKey, message)
+        })
     }
 }
 
@@ -257,7 +271,8 @@ impl KeyStore {
         self.configured.is_none() && self.keys().is_empty()
     }
 
-    fn keys(&self) -> Arc<[KeyRecord]> {
+    /// The keys of the file.
+    pub fn keys(&self) -> Arc<[KeyRecord]> {
         Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner).keys)
     }
 
@@ -271,6 +286,20 @@ impl KeyStore {
             }
         }
         found.map(|record| Caller { key: Arc::from(record.id.as_str()), permission: record.permission })
+    }
+
+    /// Changes the key file, at once for this store.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Keys`] where there is no file or it cannot be changed, or what `change` says.
+    pub fn edit<T>(&self, change: impl FnOnce(&mut KeyFile) -> Result<T>) -> Result<T> {
+        let Some(file) = &self.file else {
+            let message = "this server has no key file; name one with --keys-file";
+            return Err(Error::new(ErrorKind::Keys, message));
+        };
+        let result = KeyFile::edit(file, change)?;
+        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Loaded::from(file)?;
+        Ok(result)
     }
 
     /// Reads the file again if it changed, so that a revoked key stops working without a restart.

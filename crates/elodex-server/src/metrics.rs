@@ -4,7 +4,7 @@
 //! process. No label comes from a client: paths, models and keys are those of the configuration.
 
 use crate::registry::{ModelRegistry, ServedModel};
-use elodex_types::{Lane, Timing, Usage};
+use elodex_types::{Lane, SearchTiming, StatusCounts, Timing, Usage};
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use std::fmt;
@@ -16,6 +16,11 @@ const INFERENCE: &str = "elodex_inference_duration_seconds";
 const CALLS: &str = "elodex_calls_total";
 const CALL_BYTES: &str = "elodex_call_bytes_total";
 const CALL_TOKENS: &str = "elodex_call_tokens_total";
+const SEARCHES: &str = "elodex_searches_total";
+const SEARCH_STAGE: &str = "elodex_search_stage_duration_seconds";
+const DOCUMENTS: &str = "elodex_documents";
+const CHUNKS: &str = "elodex_chunks";
+const INDEXED_BYTES: &str = "elodex_indexed_bytes";
 const TRUNCATED: &str = "elodex_truncated_inputs_total";
 
 /// Bounds in seconds from a cached embedding to a long rerank.
@@ -85,13 +90,45 @@ impl Metrics {
         });
     }
 
+    /// Counts a search that was answered.
+    pub(crate) fn search(&self, timing: &SearchTiming, rerank: &'static str) {
+        let stages = [
+            ("embed", timing.embed),
+            ("dense", timing.dense),
+            ("lexical", timing.lexical),
+            ("fuse", timing.fuse),
+            ("rerank", timing.rerank),
+            ("total", timing.total),
+        ];
+        metrics::with_local_recorder(&self.recorder, || {
+            counter!(SEARCHES, "rerank" => rerank).increment(1);
+            // A stage that did not run took no time; it must not make the others look fast.
+            for (stage, took) in stages.into_iter().filter(|(_, took)| !took.is_zero()) {
+                histogram!(SEARCH_STAGE, "stage" => stage).record(took);
+            }
+        });
+    }
+
     /// The text of `/metrics`.
-    pub(crate) fn render(&self, models: Option<&ModelRegistry>, ready: bool) -> String {
+    pub(crate) fn render(
+        &self,
+        models: Option<&ModelRegistry>,
+        documents: Option<StatusCounts>,
+        ready: bool,
+    ) -> String {
         metrics::with_local_recorder(&self.recorder, || {
             gauge!("elodex_ready").set(f64::from(u8::from(ready)));
             gauge!("elodex_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
             for model in models.into_iter().flat_map(ModelRegistry::models) {
                 scrape(model);
+            }
+            if let Some(counts) = documents {
+                let pending = counts.num_parsing_documents + counts.num_indexing_documents;
+                gauge!(DOCUMENTS, "state" => "pending").set(pending as f64);
+                gauge!(DOCUMENTS, "state" => "indexed").set(counts.num_indexed_documents as f64);
+                gauge!(DOCUMENTS, "state" => "failed").set(counts.num_failed_documents as f64);
+                gauge!(CHUNKS).set(counts.num_chunks as f64);
+                gauge!(INDEXED_BYTES).set(counts.num_indexed_bytes as f64);
             }
         });
         self.handle.render()
@@ -125,6 +162,11 @@ fn describe() {
     describe_counter!(CALL_BYTES, "Billed bytes of answered calls.");
     describe_counter!(CALL_TOKENS, "Tokens of answered calls.");
     describe_counter!(TRUNCATED, "Inputs that were cut to the model's window.");
+    describe_counter!(SEARCHES, "Searches answered, by what the second stage did.");
+    describe_histogram!(SEARCH_STAGE, Unit::Seconds, "Time a search spent in a stage.");
+    describe_gauge!(DOCUMENTS, "Documents by state of their ingestion.");
+    describe_gauge!(CHUNKS, "Chunks that can be found.");
+    describe_gauge!(INDEXED_BYTES, Unit::Bytes, "Text that can be searched.");
     describe_counter!("elodex_cache_hits_total", "Inputs answered from the cache.");
     describe_counter!("elodex_cache_misses_total", "Inputs that had to be computed.");
     describe_counter!("elodex_batches_total", "Batches run.");
@@ -146,11 +188,11 @@ mod tests {
     fn servers_do_not_share_their_counters() {
         let (one, two) = (Metrics::new(), Metrics::new());
         one.request("tei", "/embed", 200, Duration::from_millis(3));
-        let text = one.render(None, true);
+        let text = one.render(None, None, true);
         let line = r#"elodex_http_requests_total{dialect="tei",path="/embed",status="200"} 1"#;
         assert!(text.contains(line), "{text}");
         assert!(text.contains(r#"path="/embed",le="0.005"} 1"#), "{text}");
         assert!(text.contains("elodex_ready 1"), "{text}");
-        assert!(!two.render(None, false).contains("/embed"));
+        assert!(!two.render(None, None, false).contains("/embed"));
     }
 }

@@ -141,7 +141,9 @@ mod tests {
     async fn a_panic_is_answered_and_has_an_id() {
         let config = crate::config::ServerConfig {
             access: crate::config::Access::Open,
+            public_url: None,
             cors_origins: Vec::new(),
+            document_bytes: 0,
             body_bytes: 0,
             bodies_bytes: 0,
             header_timeout: std::time::Duration::from_secs(1),

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::config::ServerConfig;
 use crate::keys::Permission;
 use crate::observe::observe;
-use crate::{calls, openapi, probes, reply};
+use crate::{calls, library, openapi, probes, reply};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method as HttpMethod, StatusCode, Uri};
@@ -32,12 +32,13 @@ pub(crate) const OWN_PATHS: [&str; 10] = [
 ];
 
 /// Headers a page of another origin may read.
-const EXPOSED: [&str; 8] = [
+const EXPOSED: [&str; 9] = [
     "x-request-id",
     "x-elodex-model-fingerprint",
     "x-elodex-truncated",
     "x-elodex-lane",
     "x-elodex-score-kind",
+    "x-elodex-rerank",
     "server-timing",
     "retry-after",
     "retry-after-ms",
@@ -135,7 +136,8 @@ async fn method_not_allowed(method: HttpMethod, uri: Uri) -> Response {
 async fn metrics(State(app): State<App>, request: Request) -> Response {
     match app.authorise(request.headers(), Permission::ReadOnly) {
         Ok(_) => {
-            let text = app.metrics().render(app.installed_models(), app.is_ready());
+            let counts = library::counts(&app).await;
+            let text = app.metrics().render(app.installed_models(), counts, app.is_ready());
             reply::with_type(text, "text/plain; version=0.0.4; charset=utf-8")
         }
         Err(problem) => reply::problem(&zeroentropy::ZeroEntropy, &problem),

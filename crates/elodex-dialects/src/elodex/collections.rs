@@ -94,7 +94,7 @@ pub(super) fn parse_list(body: &[u8], _: &str) -> Result<ReadCall, Problem> {
     Ok(ReadCall::Collections { render: render_list })
 }
 
-fn render_list(collections: &Vec<CollectionInfo>) -> Result<Vec<u8>, Problem> {
+fn render_list(collections: &[CollectionInfo]) -> Result<Vec<u8>, Problem> {
     write(&CollectionsAnswer { collections }, 64 + 512 * collections.len())
 }
 

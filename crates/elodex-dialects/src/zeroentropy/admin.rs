@@ -132,7 +132,7 @@ pub struct AddApiKeyAnswer<'a> {
     pub api_key: &'a str,
 }
 
-fn render_list(keys: &Vec<KeyEntry>) -> Result<Vec<u8>, Problem> {
+fn render_list(keys: &[KeyEntry]) -> Result<Vec<u8>, Problem> {
     let key = |key| -> ApiKey<'_> {
         let entry: &KeyEntry = key;
         ApiKey {

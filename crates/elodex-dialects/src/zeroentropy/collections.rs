@@ -56,7 +56,7 @@ pub(super) fn parse_list(body: &[u8], _: &str) -> Result<ReadCall, Problem> {
     Ok(ReadCall::Collections { render: render_list })
 }
 
-fn render_list(collections: &Vec<CollectionInfo>) -> Result<Vec<u8>, Problem> {
+fn render_list(collections: &[CollectionInfo]) -> Result<Vec<u8>, Problem> {
     let collection_names: Vec<&str> = collections.iter().map(|collection| collection.name.as_str()).collect();
     write(&CollectionList { collection_names }, 64)
 }

@@ -164,7 +164,7 @@ pub(super) fn parse_delete(body: &[u8]) -> Result<WriteCall, Problem> {
     Ok(WriteCall::Delete { collection, paths, render: render_deleted })
 }
 
-fn render_deleted(paths: &Vec<String>) -> Result<Vec<u8>, Problem> {
+fn render_deleted(paths: &[String]) -> Result<Vec<u8>, Problem> {
     write(&DeleteDocumentAnswer { deleted_paths: paths }, 64)
 }
 
@@ -310,7 +310,7 @@ pub(super) fn parse_list(body: &[u8], url_query: &str) -> Result<ReadCall, Probl
 /// A parameter of a URL's query, decoded; the last where it comes more than once.
 fn last_parameter(url_query: &str, name: &str) -> Result<Option<String>, Problem> {
     let values = url_query.split('&').filter_map(|pair| pair.split_once('='));
-    let Some((_, value)) = values.filter(|(key, _)| *key == name).last() else { return Ok(None) };
+    let Some((_, value)) = values.filter(|(key, _)| *key == name).next_back() else { return Ok(None) };
     let value = value.replace('+', " ");
     match percent_encoding::percent_decode_str(&value).decode_utf8() {
         Ok(value) => Ok(Some(value.into_owned())),
@@ -318,7 +318,7 @@ fn last_parameter(url_query: &str, name: &str) -> Result<Option<String>, Problem
     }
 }
 
-fn render_list(infos: &Vec<DocumentInfo>) -> Result<Vec<u8>, Problem> {
+fn render_list(infos: &[DocumentInfo]) -> Result<Vec<u8>, Problem> {
     let documents: Result<Vec<_>, Problem> = infos
         .iter()
         .map(|info| {

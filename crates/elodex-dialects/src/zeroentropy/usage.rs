@@ -71,7 +71,7 @@ pub(super) fn parse_counters(body: &[u8]) -> Result<UsageCall, Problem> {
     Ok(UsageCall::Totals { counted: &[Counted::Documents, Counted::Queries], render: render_totals })
 }
 
-fn render_windows(windows: &Vec<UsageWindow>) -> Result<Vec<u8>, Problem> {
+fn render_windows(windows: &[UsageWindow]) -> Result<Vec<u8>, Problem> {
     let counters: Vec<WindowCounter> = windows
         .iter()
         .map(|window| WindowCounter { start_time: window.start, counter: Counter::from(window.totals) })

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// What a case is read as, and its answer where it has a `response`.
-type Outcome = Result<(Value, Option<Result<Vec<u8>, Problem>>), Problem>;
+type Outcome = Result<(Value, Answer), Problem>;
 
 pub(crate) fn run(operation: Operation, body: &[u8], case: &Value) -> Outcome {
     let response = case.get("response");
@@ -41,12 +41,15 @@ pub(crate) fn run(operation: Operation, body: &[u8], case: &Value) -> Outcome {
     }
 }
 
-fn answer<T>(
-    render: Render<T>,
-    response: Option<&Value>,
-    make: impl Fn(&Value) -> T,
-) -> Option<Result<Vec<u8>, Problem>> {
+type Answer = Option<Result<Vec<u8>, Problem>>;
+
+fn answer<T>(render: Render<T>, response: Option<&Value>, make: impl Fn(&Value) -> T) -> Answer {
     response.map(|response| render(&make(response)))
+}
+
+/// The same for an answer made of a list.
+fn answers<T>(render: Render<[T]>, response: Option<&Value>, make: impl Fn(&Value) -> T) -> Answer {
+    response.map(|response| render(&response.as_array().unwrap().iter().map(make).collect::<Vec<T>>()))
 }
 
 fn search(call: &SearchCall) -> Value {
@@ -92,15 +95,12 @@ fn filter(filter: &Filter) -> Value {
     }
 }
 
-fn asked(call: ReadCall, response: Option<&Value>) -> (Value, Option<Result<Vec<u8>, Problem>>) {
+fn asked(call: ReadCall, response: Option<&Value>) -> (Value, Answer) {
     match call {
         ReadCall::Status { collection, render } => {
             (json!({"status": collection}), answer(render, response, counts))
         }
-        ReadCall::Collections { render } => {
-            let all = |response: &Value| response.as_array().unwrap().iter().map(collection).collect();
-            (json!("collections"), answer(render, response, all))
-        }
+        ReadCall::Collections { render } => (json!("collections"), answers(render, response, collection)),
         ReadCall::Collection { name, render } => {
             (json!({"collection": name}), answer(render, response, collection))
         }
@@ -109,9 +109,8 @@ fn asked(call: ReadCall, response: Option<&Value>) -> (Value, Option<Result<Vec<
             answer(render, response, document),
         ),
         ReadCall::Documents { collection, prefix, after, limit, render } => {
-            let all = |response: &Value| response.as_array().unwrap().iter().map(document).collect();
             let call = json!({"documents": collection, "prefix": prefix, "after": after, "limit": limit});
-            (call, answer(render, response, all))
+            (call, answers(render, response, document))
         }
         ReadCall::Page { collection, path, page, include_content, render } => (
             json!({"page": [collection, path, page], "include_content": include_content}),
@@ -120,7 +119,7 @@ fn asked(call: ReadCall, response: Option<&Value>) -> (Value, Option<Result<Vec<
     }
 }
 
-fn changed(call: WriteCall, response: Option<&Value>) -> (Value, Option<Result<Vec<u8>, Problem>>) {
+fn changed(call: WriteCall, response: Option<&Value>) -> (Value, Answer) {
     match call {
         WriteCall::CreateCollection { request, render } => {
             (json!({"create": settings(&request)}), answer(render, response, collection))
@@ -147,12 +146,12 @@ fn changed(call: WriteCall, response: Option<&Value>) -> (Value, Option<Result<V
         ),
         WriteCall::Delete { collection, paths, render } => (
             json!({"delete": paths, "collection": collection}),
-            answer(render, response, |response| serde_json::from_value(response.clone()).unwrap()),
+            answers(render, response, |path| text(path).to_owned()),
         ),
     }
 }
 
-fn keys(call: KeysCall, response: Option<&Value>) -> (Value, Option<Result<Vec<u8>, Problem>>) {
+fn keys(call: KeysCall, response: Option<&Value>) -> (Value, Answer) {
     match call {
         KeysCall::Add { name, permission, render } => {
             (json!({"add": name, "permission": permission}), answer(render, response, |key| text(key).into()))
@@ -164,8 +163,7 @@ fn keys(call: KeysCall, response: Option<&Value>) -> (Value, Option<Result<Vec<u
                 permission: Permission::ReadOnly,
                 created: entry["created"].as_u64().unwrap(),
             };
-            let all = |response: &Value| response.as_array().unwrap().iter().map(entry).collect();
-            (json!("list"), answer(render, response, all))
+            (json!("list"), answers(render, response, entry))
         }
         KeysCall::Delete { id, render } => (json!({"delete": id}), answer(render, response, |_| ())),
         KeysCall::Update { id, name, permission, render } => {
@@ -175,7 +173,7 @@ fn keys(call: KeysCall, response: Option<&Value>) -> (Value, Option<Result<Vec<u
     }
 }
 
-fn used(call: UsageCall, response: Option<&Value>) -> (Value, Option<Result<Vec<u8>, Problem>>) {
+fn used(call: UsageCall, response: Option<&Value>) -> (Value, Answer) {
     let totals = |value: &Value| UsageTotals {
         count: value["count"].as_u64().unwrap(),
         bytes: value["bytes"].as_u64().unwrap(),
@@ -187,10 +185,9 @@ fn used(call: UsageCall, response: Option<&Value>) -> (Value, Option<Result<Vec<
                 start: value["start"].as_u64().unwrap(),
                 totals: totals(value),
             };
-            let all = |response: &Value| response.as_array().unwrap().iter().map(window).collect();
             let call = json!({"windows": name(counted), "from": start, "to": end, "seconds": period.seconds(),
                 "collections": collections});
-            (call, answer(render, response, all))
+            (call, answers(render, response, window))
         }
         UsageCall::Totals { counted, render } => {
             let both = |response: &Value| [totals(&response[0]), totals(&response[1])];

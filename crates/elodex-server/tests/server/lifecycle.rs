@@ -63,11 +63,12 @@ fn no_more_calls_at_once_than_allowed() {
 
 #[test]
 fn bodies_under_way_share_their_memory() {
-    let options = Options { body_bytes: 10_000, bodies_bytes: 10_000, ..Options::default() };
+    let options =
+        Options { body_bytes: 300_000, bodies_bytes: 300_000, document_bytes: 0, ..Options::default() };
     let server = Server::start(options);
     let status = || server.post("/v1/models/embed", &embed(&["x"])).status;
     assert_eq!(status(), 200);
-    let head = "POST /v1/models/embed HTTP/1.1\r\nhost: x\r\ncontent-length: 9999\r\n\r\n";
+    let head = "POST /v1/models/embed HTTP/1.1\r\nhost: x\r\ncontent-length: 299999\r\n\r\n";
     let announced = RefCell::new(None);
     wait_for("the announced body takes all room", || {
         // Announced anew each time: whoever comes while another call has a body under way is refused for good.

@@ -28,6 +28,7 @@ pub(crate) struct Options {
     pub(crate) key: Option<&'static str>,
     pub(crate) rates: RateLimits,
     pub(crate) body_bytes: usize,
+    pub(crate) document_bytes: u64,
     pub(crate) bodies_bytes: usize,
     pub(crate) max_concurrent_requests: usize,
     pub(crate) cors_origins: Vec<String>,
@@ -43,6 +44,7 @@ impl Default for Options {
             key: None,
             rates: RateLimits::default(),
             body_bytes: 100_000_000,
+            document_bytes: 1_000_000,
             bodies_bytes: 1_000_000_000,
             max_concurrent_requests: 64,
             cors_origins: Vec::new(),
@@ -117,6 +119,8 @@ impl Server {
         };
         let app = App::new(ServerConfig {
             access,
+            public_url: None,
+            document_bytes: options.document_bytes,
             cors_origins: options.cors_origins,
             body_bytes: options.body_bytes,
             bodies_bytes: options.bodies_bytes,
@@ -153,7 +157,7 @@ impl Server {
 
     pub(crate) fn install(&mut self) {
         let registry = self.registry.take().unwrap();
-        self.runtime.block_on(self.app.install(registry)).unwrap();
+        self.runtime.block_on(self.app.install(Arc::new(registry), None)).unwrap();
     }
 
     pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {

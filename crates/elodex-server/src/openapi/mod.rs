@@ -1,15 +1,17 @@
 //! `/openapi.json`, made from the dialects' own wire types, and `/docs`, a page that renders it without any other
 //! server's help.
 
+mod search;
+
 use crate::reply;
 use axum::response::Response;
-use elodex_dialects::{Dialect, Method, Operation, all, cohere, jina, openai, tei, zeroentropy};
+use elodex_dialects::{Dialect, Method, Operation, Route, all, cohere, jina, openai, tei, zeroentropy};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
-const PAGE: &str = include_str!("../assets/docs.html");
+const PAGE: &str = include_str!("../../assets/docs.html");
 
 /// The page needs its own inline script and style, and this server's description; nothing else is let in.
 const PAGE_POLICY: &str =
@@ -32,7 +34,7 @@ pub fn document() -> Value {
     for dialect in all() {
         let errors = error_schema(dialect, &mut schemas);
         for route in dialect.routes() {
-            let (summary, body, answer) = describe(dialect, route.operation, &mut schemas);
+            let Description { summary, body, answer } = describe(dialect, route, &mut schemas);
             let method = match route.method {
                 Method::Get => "get",
                 Method::Post => "post",
@@ -46,6 +48,18 @@ pub fn document() -> Value {
                     "default": {"description": "an error", "content": {"application/json": {"schema": errors}}},
                 },
             });
+            if let Operation::File(_) = route.operation {
+                operation["responses"]["200"]["content"] = json!({"*/*": {}});
+                operation["parameters"] = json!([{
+                    "name": "token", "in": "query", "required": true, "schema": {"type": "string"},
+                    "description": "stands in `file_url`",
+                }]);
+                operation["security"] = json!([]);
+            }
+            if let Some(status) = search::created(route) {
+                let answer = operation["responses"]["200"].clone();
+                operation["responses"][status] = answer;
+            }
             if let Some(body) = body {
                 operation["requestBody"] =
                     json!({"required": true, "content": {"application/json": {"schema": body}}});
@@ -60,7 +74,8 @@ pub fn document() -> Value {
             "title": "Elodex",
             "version": env!("CARGO_PKG_VERSION"),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-            "description": "Embeddings and reranking in the shapes of ZeroEntropy, OpenAI, Cohere, Jina and TEI.",
+            "description": "Embeddings and reranking in the shapes of ZeroEntropy, OpenAI, Cohere, Jina and TEI; \
+                            collections, documents and search in those of ZeroEntropy and our own.",
         },
         "servers": [{"url": "/"}],
         "security": [{"key": []}],
@@ -72,8 +87,24 @@ pub fn document() -> Value {
     })
 }
 
-/// Summary, request schema and answer schema of a dialect's operation.
-fn describe(
+/// What a route does, reads and answers.
+struct Description {
+    summary: &'static str,
+    /// `None` where no body is read.
+    body: Option<Value>,
+    answer: Value,
+}
+
+fn describe(dialect: &dyn Dialect, route: &Route, schemas: &mut Map<String, Value>) -> Description {
+    let (summary, body, answer) = match search::describe(dialect.name(), route, schemas) {
+        Some(found) => found,
+        None => describe_model_call(dialect, route.operation, schemas),
+    };
+    Description { summary, body, answer }
+}
+
+/// Summary, request schema and answer schema of a model call.
+fn describe_model_call(
     dialect: &dyn Dialect,
     operation: Operation,
     schemas: &mut Map<String, Value>,
@@ -235,6 +266,12 @@ mod tests {
         for path in dialects.chain(OWN_PATHS) {
             assert!(document["paths"].get(path).is_some(), "{path}");
         }
+        let body =
+            |path: &str| &document["paths"][path]["post"]["requestBody"]["content"]["application/json"];
+        let refers = |path: &str| body(path)["schema"]["$ref"].as_str().unwrap().to_owned();
+        assert!(refers("/v1/queries/top-snippets").ends_with("TopSnippetsBody"));
+        assert!(refers("/v1/search").ends_with("elodex.SearchBody"));
+        assert!(refers("/v1/models/rerank").ends_with("RerankBody"));
     }
 
     #[test]

@@ -1,0 +1,114 @@
+//! Answering a search.
+
+use super::{Library, base_url};
+use crate::app::App;
+use crate::calls::Call;
+use crate::observe::Facts;
+use crate::registry::ModelKind;
+use crate::reply;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use elodex_dialects::{Problem, SearchCall};
+use elodex_types::{CallContext, Rerank, RerankStatus, SearchRequest, SearchTiming};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How much sooner than the client's patience ends the engine must have done its best, so that the answer arrives.
+const LONGEST_MARGIN: Duration = Duration::from_millis(50);
+
+pub(crate) async fn search(
+    call: &Call,
+    parsed: SearchCall,
+    headers: &HeaderMap,
+    facts: &Facts,
+) -> Result<Response, Problem> {
+    let SearchCall { mut request, thorough, budget, shape } = parsed;
+    let library = call.app.library()?;
+    if thorough {
+        spend_more(&mut request, library, &call.app)?;
+    }
+    let context = CallContext { key: Arc::clone(&call.key), deadline: Some(deadline(call.deadline, budget)) };
+    let mut response = library.ask(move |engine| engine.search(&request, &context)).await?;
+
+    if let Some(reranker) = &response.reranker {
+        facts.set_model(reranker);
+    }
+    let base = base_url(call.app.config(), headers);
+    for hit in &mut response.hits {
+        hit.file_url = library.file_url(&base, hit.revision);
+    }
+    let rerank = rerank_name(&response.rerank);
+    call.app.metrics().search(&response.timing, rerank);
+    let mut answer = reply::json(shape.render(&response)?);
+    reply::set(&mut answer, "x-elodex-rerank", rerank);
+    if let Some(kind) = response.score_kind.and_then(|kind| serde_json::to_value(kind).ok()) {
+        reply::set(&mut answer, "x-elodex-score-kind", kind.as_str().unwrap_or_default());
+    }
+    reply::set(&mut answer, "server-timing", &server_timing(&response.timing));
+    Ok(answer)
+}
+
+/// Twice the candidates of both stages, every vector compared, and the deployment's reranker where one is served and
+/// none was named.
+fn spend_more(request: &mut SearchRequest, library: &Library, app: &App) -> Result<(), Problem> {
+    let search = &library.search;
+    request.exact = true;
+    request.depth = Some(2 * request.depth.unwrap_or(search.depth).max(request.k));
+    let default_is_served = app.models()?.resolve("", ModelKind::Reranker, None).is_ok();
+    let deeper = |depth: Option<usize>| Some(2 * depth.unwrap_or(search.rerank_depth));
+    request.rerank = match request.rerank.clone() {
+        Rerank::On { model, depth } => Rerank::On { model, depth: deeper(depth) },
+        Rerank::Off if default_is_served && request.query.is_some() => {
+            Rerank::On { model: None, depth: deeper(None) }
+        }
+        Rerank::Off => Rerank::Off,
+    };
+    Ok(())
+}
+
+/// When the engine has to answer with what it has: within the request's own budget, and a little before the request
+/// is given up.
+fn deadline(given_up: Instant, budget: Option<Duration>) -> Instant {
+    let now = Instant::now();
+    let left = given_up.saturating_duration_since(now);
+    let left = left - LONGEST_MARGIN.min(left / 10);
+    now + budget.map_or(left, |budget| budget.min(left))
+}
+
+fn rerank_name(status: &RerankStatus) -> &'static str {
+    match status {
+        RerankStatus::Full => "full",
+        RerankStatus::Partial { .. } => "partial",
+        RerankStatus::Skipped { .. } => "skipped",
+    }
+}
+
+fn server_timing(timing: &SearchTiming) -> String {
+    let stages = [
+        ("conversation", timing.conversation),
+        ("embed", timing.embed),
+        ("dense", timing.dense),
+        ("lexical", timing.lexical),
+        ("fuse", timing.fuse),
+        ("rerank", timing.rerank),
+        ("engine", timing.total),
+    ];
+    let entry = |(name, took): (&str, Duration)| format!("{name};dur={:.3}", took.as_secs_f64() * 1000.0);
+    stages.map(entry).join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_answers_before_the_client_gives_up() {
+        let given_up = Instant::now() + Duration::from_secs(10);
+        let usual = deadline(given_up, None);
+        assert!(usual < given_up && usual > given_up - 2 * LONGEST_MARGIN);
+        assert!(deadline(given_up, Some(Duration::from_secs(1))) < given_up - Duration::from_secs(8));
+        assert!(deadline(given_up, Some(Duration::from_secs(99))) <= usual + Duration::from_secs(1));
+        let soon = Instant::now() + Duration::from_millis(10);
+        assert!(deadline(soon, None) <= soon);
+    }
+}
