@@ -2,7 +2,7 @@
 
 use crate::collection::bound_embedder;
 use crate::{Error, ErrorKind, Result, SearchEngine, error};
-use elodex_store::{Accepted, CatalogView, Change, Collection, Document, UsageKind, UsageRow};
+use elodex_store::{Accepted, CatalogView, Change, Collection, Document, UsageKind};
 use elodex_types::{
     Content, DocumentInfo, IndexStatus, Metadata, NewDocument, PageInfo, Revision, validate_metadata,
 };
@@ -26,10 +26,10 @@ impl SearchEngine {
         documents: Vec<NewDocument>,
         overwrite: bool,
     ) -> Result<Vec<Accepted>> {
-        let mut bytes = 0;
+        let mut sizes = Vec::with_capacity(documents.len());
         for document in &documents {
             self.check(document)?;
-            bytes += document.content.bytes();
+            sizes.push(document.content.bytes());
         }
         let collection = self.known(collection)?;
         bound_embedder(&self.shared, &collection)?;
@@ -37,14 +37,10 @@ impl SearchEngine {
         if documents.is_empty() {
             return Ok(Vec::new());
         }
-        let count = documents.len() as u64;
         let accepted = self.shared.catalog.put(collection.id, documents, overwrite).map_err(error::of)?;
         self.ingestion.wake();
-        let minute = since_epoch(SystemTime::now()).as_secs() / 60 * 60;
-        let row = UsageRow { kind: UsageKind::Documents, subject: collection.name, minute, count, bytes };
-        // The documents are accepted: what cannot be counted is no reason to say that they are not.
-        if let Err(error) = self.shared.catalog.add_usage(&[row]) {
-            tracing::warn!(error = error.report(), "documents were added but not counted");
+        for bytes in sizes {
+            self.shared.usage.record(UsageKind::Documents, &collection.name, bytes);
         }
         Ok(accepted)
     }

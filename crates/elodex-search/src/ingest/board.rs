@@ -205,6 +205,12 @@ impl Board {
         self.change(|state| state.requests.push_back(request));
     }
 
+    /// Takes requests back from the embedder: their documents stay pending.
+    pub(super) fn withdraw_requests(&self) {
+        let requests = self.change(|state| std::mem::take(&mut state.requests));
+        drop(requests);
+    }
+
     /// Whether an answer is to be written down.
     pub(super) fn has_requests(&self) -> bool {
         !self.lock().requests.is_empty()

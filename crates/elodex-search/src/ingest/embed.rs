@@ -79,7 +79,10 @@ pub(super) fn run(shared: &Shared, board: &Board) {
             }
             drop(view);
             let wanted: Vec<_> = documents.iter().map(|document| document.revision).collect();
-            let wanted = shared.catalog.begin(&wanted, IndexStatus::Indexing)?;
+            let wanted = match wanted.is_empty() {
+                true => Vec::new(),
+                false => shared.catalog.begin(&wanted, IndexStatus::Indexing)?,
+            };
             Ok((documents, wanted))
         });
         match taken {

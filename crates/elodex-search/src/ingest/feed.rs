@@ -168,3 +168,124 @@ impl Feed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use elodex_types::{IndexStatus, Metadata};
+    use std::time::UNIX_EPOCH;
+
+    fn document(revision: u64, collection: u32) -> Document {
+        Document {
+            revision: Revision(revision),
+            id: uuid::Uuid::nil(),
+            collection: CollectionId(collection),
+            path: format!("d{revision}"),
+            metadata: Metadata::new(),
+            status: IndexStatus::NotParsed,
+            failure: None,
+            created: UNIX_EPOCH,
+            updated: UNIX_EPOCH,
+            size: 10,
+            source: Revision(revision),
+            parsed: None,
+            live: false,
+        }
+    }
+
+    fn page(revisions: &[u64]) -> Vec<Document> {
+        revisions.iter().map(|revision| document(*revision, 1)).collect()
+    }
+
+    fn revisions(documents: &[Document]) -> Vec<u64> {
+        documents.iter().map(|document| document.revision.0).collect()
+    }
+
+    fn woken() -> Feed {
+        let mut feed = Feed::default();
+        assert!(feed.idle() && feed.page_wanted().is_none());
+        feed.wake();
+        feed
+    }
+
+    #[test]
+    fn pages_are_read_to_the_end_and_each_revision_is_handed_out_once() {
+        let mut feed = woken();
+        let first = feed.page_wanted().unwrap();
+        assert!(feed.page_wanted().is_none(), "one thread reads");
+        feed.page_read(first, page(&[1, 2]), false);
+        assert_eq!(revisions(&feed.take(10, 15)), [1]);
+        assert_eq!(revisions(&feed.take(10, 15)), [2]);
+        let second = feed.page_wanted().unwrap();
+        assert_eq!(second.after, Some(Revision(2)));
+        feed.page_read(second, page(&[]), true);
+        assert!(feed.page_wanted().is_none() && !feed.idle());
+        feed.finish(Revision(1));
+        feed.finish(Revision(2));
+        assert!(feed.idle());
+    }
+
+    #[test]
+    fn a_call_during_the_last_page_is_not_lost() {
+        let mut feed = woken();
+        let wanted = feed.page_wanted().unwrap();
+        feed.wake();
+        feed.page_read(wanted, page(&[]), true);
+        assert!(!feed.idle() && feed.page_wanted().is_some());
+    }
+
+    #[test]
+    fn a_new_list_leaves_out_what_is_under_way_or_was_finished_since() {
+        let mut feed = woken();
+        let wanted = feed.page_wanted().unwrap();
+        feed.page_read(wanted, page(&[1, 2, 3]), true);
+        assert_eq!(revisions(&feed.take(2, 100)), [1, 2]);
+        feed.rescan();
+        let wanted = feed.page_wanted().unwrap();
+        assert_eq!(wanted.after, None);
+        feed.finish(Revision(1));
+        feed.page_read(wanted, page(&[1, 2, 3]), true);
+        assert_eq!(revisions(&feed.take(10, 100)), [3]);
+    }
+
+    #[test]
+    fn a_page_of_a_list_that_was_begun_anew_is_dropped() {
+        let mut feed = woken();
+        let wanted = feed.page_wanted().unwrap();
+        feed.rescan();
+        feed.page_read(wanted, page(&[5]), true);
+        assert!(feed.take(10, 100).is_empty());
+        assert_eq!(feed.page_wanted().unwrap().after, None);
+    }
+
+    #[test]
+    fn a_blocked_collection_is_left_out_until_it_is_not() {
+        let mut feed = woken();
+        assert!(feed.block(CollectionId(1), "no model"));
+        assert!(!feed.block(CollectionId(1), "no model"));
+        let wanted = feed.page_wanted().unwrap();
+        feed.page_read(wanted, vec![document(1, 1), document(2, 2)], true);
+        assert_eq!(revisions(&feed.take(10, 100)), [2]);
+        feed.finish(Revision(2));
+        assert!(feed.idle());
+        feed.unblock(CollectionId(1));
+        assert_eq!(feed.page_wanted().unwrap().after, None);
+    }
+
+    #[test]
+    fn what_is_to_be_tried_again_is_not_idle() {
+        let mut feed = woken();
+        let wanted = feed.page_wanted().unwrap();
+        feed.page_read(wanted, page(&[1]), true);
+        feed.take(1, 100);
+        feed.finish(Revision(1));
+        feed.try_again();
+        assert!(!feed.idle() && feed.page_wanted().is_none());
+        let first = feed.alarm().unwrap();
+        feed.try_again();
+        assert_eq!(feed.alarm(), Some(first), "one alarm at a time");
+        feed.again = Some(Instant::now());
+        assert_eq!(feed.alarm(), None);
+        assert_eq!(feed.page_wanted().unwrap().after, None);
+    }
+}

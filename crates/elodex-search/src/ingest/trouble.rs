@@ -75,7 +75,7 @@ pub(super) fn settle(
         Trouble::Failed(reason) => reason,
     };
     for document in documents {
-        if let Err(error) = fail(shared, document, status, reason, trouble) {
+        if let Err(error) = fail(shared, document, status, reason) {
             tracing::warn!(path = document.path, error, "a failure could not be recorded");
             board.put_back([document.revision]);
             continue;
@@ -84,15 +84,10 @@ pub(super) fn settle(
     }
 }
 
-/// Records a failure. What is gone has none, but what seemed gone and is there must not wait for ever.
-fn fail(
-    shared: &Shared,
-    document: &Document,
-    status: IndexStatus,
-    reason: &str,
-    trouble: &Trouble,
-) -> Result<(), String> {
-    if *trouble == Trouble::Gone && !wanted(shared, document.revision)? {
+/// Records a failure.
+fn fail(shared: &Shared, document: &Document, status: IndexStatus, reason: &str) -> Result<(), String> {
+    // What was replaced or deleted meanwhile has no failure; what seemed gone and is not must not wait for ever.
+    if !wanted(shared, document.revision)? {
         return Ok(());
     }
     tracing::warn!(path = document.path, %status, reason, "a document failed");

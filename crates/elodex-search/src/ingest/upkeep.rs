@@ -27,6 +27,9 @@ const WEIGHED: usize = 64;
 /// How far the average length may be from what the weights assume.
 const DRIFT: f32 = 0.1;
 
+/// Rows that the catalog clears away in one step.
+const PURGED: usize = 500;
+
 /// How long to leave an index alone after it failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
@@ -104,6 +107,9 @@ impl<'a> Upkeep<'a> {
         let due: Vec<CollectionId> =
             self.tails.iter().filter(|(_, tail)| due(tail)).map(|(id, _)| *id).collect();
         self.flush(&due);
+        if !due.is_empty() {
+            self.shared.write_usage();
+        }
         self.settle_waited_for();
     }
 
@@ -229,6 +235,7 @@ impl<'a> Upkeep<'a> {
         }
         let settled = self.shared.all_open().iter().all(|open| open.settled());
         self.at_rest = !self.purge() && settled;
+        self.shared.write_usage();
     }
 
     /// One step on the way to a settled index; whether there are more.
@@ -288,8 +295,15 @@ impl<'a> Upkeep<'a> {
     }
 
     /// Lets the catalog clear up; whether there is more.
-    fn purge(&self) -> bool {
-        false
+    fn purge(&mut self) -> bool {
+        match guard("clearing up the catalog", || Ok(self.shared.catalog.purge(PURGED)?)) {
+            Ok(more) => more,
+            Err(trouble) => {
+                tracing::warn!(?trouble, "what was deleted could not be cleared away; it is tried again");
+                self.pause = Some(Instant::now() + AFTER_FAILURE);
+                true
+            }
+        }
     }
 
     /// Flushes everything: the threads end.

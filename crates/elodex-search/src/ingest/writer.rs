@@ -75,6 +75,7 @@ impl<'a> Writer<'a> {
                 Turn::Stop => break,
             }
         }
+        self.board.withdraw_requests();
         self.write_complete();
         self.upkeep.end();
     }
