@@ -1,0 +1,184 @@
+//! The reranker's order, and what is said where it is not there.
+
+use crate::support::{Ground, judged, paths};
+use elodex_engine::EngineLimits;
+use elodex_search::{ErrorKind, SearchOptions};
+use elodex_types::{
+    CallContext, Rerank, RerankStatus, ScoreKind, SearchRequest, SearchResponse, Unit, Weights,
+};
+use std::time::{Duration, Instant};
+
+const TEXTS: [&str; 6] = [
+    "Coffee is ground and brewed.",
+    "Tea is steeped in hot water, coffee is not.",
+    "A coffee grinder needs cleaning.",
+    "Who drinks coffee sleeps badly, they say of coffee.",
+    "Coffee beans come from Ethiopia.",
+    "The coffee house closes at six.",
+];
+
+fn request(unit: Unit, k: usize) -> SearchRequest {
+    let mut request = SearchRequest::new("c", "where does coffee come from", unit, k);
+    request.rerank = judged();
+    request.explain = true;
+    request
+}
+
+fn logits(response: &SearchResponse) -> Vec<Option<f32>> {
+    response.hits.iter().map(|hit| hit.explanation.as_ref().unwrap().logit).collect()
+}
+
+/// Many short texts that have the word.
+fn many() -> Vec<String> {
+    (0..40)
+        .map(|number| format!("Coffee number {number} tastes of {}.", "nuts ".repeat(number % 7)))
+        .collect()
+}
+
+fn ground_of_many(limits: EngineLimits) -> Ground {
+    let ground = Ground::with(SearchOptions::default(), limits);
+    let texts = many();
+    let document = |(path, text): (usize, &String)| crate::support::text_document(&path.to_string(), text);
+    ground.add(texts.iter().enumerate().map(document).collect());
+    ground
+}
+
+/// Under these a slice of 16 of [`many`] is let in, the 24 others are not.
+fn tight() -> EngineLimits {
+    EngineLimits { request_bytes: 4_500, ..EngineLimits::default() }
+}
+
+fn in_an_hour() -> CallContext {
+    CallContext { key: "test".into(), deadline: Some(Instant::now() + Duration::from_secs(3_600)) }
+}
+
+#[test]
+fn every_candidate_is_scored_before_any_cut() {
+    let ground = Ground::of_texts(&TEXTS);
+    let all = ground.search(&request(Unit::Documents, 6));
+    assert_eq!((&all.rerank, all.score_kind), (&RerankStatus::Full, Some(ScoreKind::Relevance)));
+    assert_eq!(all.reranker.as_deref(), Some("judge"));
+    let order: Vec<f32> = logits(&all).into_iter().map(Option::unwrap).collect();
+    assert!(order.is_sorted_by(|one, other| one >= other), "{order:?}");
+    for k in 1..6 {
+        assert_eq!(paths(&ground.search(&request(Unit::Documents, k))), paths(&all)[..k], "k = {k}");
+    }
+    let mut fused_ranks: Vec<usize> = Vec::new();
+    for (position, hit) in all.hits.iter().enumerate() {
+        let explanation = hit.explanation.as_ref().unwrap();
+        let reranked = explanation.reranked.unwrap();
+        assert_eq!(reranked.rank, position + 1);
+        assert_eq!(reranked.score, hit.score.value);
+        assert_eq!(explanation.moved, explanation.fused.rank as i64 - reranked.rank as i64);
+        fused_ranks.push(explanation.fused.rank);
+    }
+    fused_ranks.sort_unstable();
+    assert_eq!(fused_ranks, [1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn slices_make_the_order_of_one_call() {
+    let ground = ground_of_many(EngineLimits::default());
+    let request = request(Unit::Documents, 40);
+    let whole = ground.search(&request);
+    let sliced = ground.engine.search(&request, &in_an_hour()).unwrap();
+    assert_eq!(sliced.rerank, RerankStatus::Full);
+    assert_eq!(paths(&sliced), paths(&whole));
+    assert_eq!(sliced.usage, whole.usage);
+}
+
+#[test]
+fn beyond_the_rerank_depth_the_fused_order_stands() {
+    let ground = Ground::of_texts(&TEXTS);
+    let mut request = request(Unit::Documents, 6);
+    request.rerank = Rerank::On { model: Some("judge".into()), depth: Some(2) };
+    let response = ground.search(&request);
+    assert_eq!(response.rerank, RerankStatus::Full);
+    let kinds: Vec<ScoreKind> = response.hits.iter().map(|hit| hit.score.kind).collect();
+    assert_eq!(kinds[..2], [ScoreKind::Relevance; 2]);
+    assert_eq!(kinds[2..], [ScoreKind::RankFused; 4]);
+    let ranks = response.hits.iter().map(|hit| hit.explanation.as_ref().unwrap().fused.rank);
+    assert_eq!(ranks.skip(2).collect::<Vec<_>>(), [3, 4, 5, 6]);
+}
+
+#[test]
+fn what_is_scored_when_it_stops_comes_first() {
+    let ground = ground_of_many(tight());
+    let response = ground.engine.search(&request(Unit::Documents, 40), &in_an_hour()).unwrap();
+    let RerankStatus::Partial { scored: 16, reason } = &response.rerank else {
+        panic!("{:?}", response.rerank)
+    };
+    assert!(reason.contains("16 of 40"), "{reason}");
+    assert_eq!(response.score_kind, Some(ScoreKind::Relevance));
+    let logits = logits(&response);
+    assert!(logits[..16].is_sorted_by(|one, other| one.unwrap() >= other.unwrap()));
+    assert!(logits[16..].iter().all(Option::is_none));
+    let ranks: Vec<usize> =
+        response.hits.iter().map(|hit| hit.explanation.as_ref().unwrap().fused.rank).collect();
+    assert!(ranks[..16].iter().all(|&rank| rank <= 16));
+    assert_eq!(ranks[16..], (17..=40).collect::<Vec<_>>());
+    let kinds = response.hits.iter().map(|hit| hit.score.kind);
+    assert!(kinds.skip(16).all(|kind| kind == ScoreKind::RankFused));
+}
+
+#[test]
+fn a_reranker_that_fails_leaves_the_fused_order_and_says_so() {
+    let ground = ground_of_many(tight());
+    let mut request = request(Unit::Documents, 40);
+    let response = ground.search(&request);
+    let RerankStatus::Skipped { reason } = &response.rerank else { panic!("{:?}", response.rerank) };
+    assert!(reason.contains("4500"), "{reason}");
+    assert_eq!((response.score_kind, &response.reranker), (Some(ScoreKind::RankFused), &None));
+    request.rerank = Rerank::Off;
+    assert_eq!(paths(&response), paths(&ground.search(&request)));
+
+    request.rerank = judged();
+    request.threshold = Some(0.0);
+    let error = ground.refusal(&request);
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert!(error.to_string().contains("threshold"), "{error}");
+}
+
+#[test]
+fn a_threshold_keeps_what_was_scored_above_it() {
+    let ground = Ground::of_texts(&TEXTS);
+    let mut request = request(Unit::Documents, 6);
+    let all = ground.search(&request);
+    let middle = all.hits[2].score.value;
+    request.threshold = Some(middle);
+    let above = ground.search(&request);
+    let expected: Vec<&str> =
+        all.hits.iter().filter(|hit| hit.score.value >= middle).map(|hit| hit.path.as_str()).collect();
+    assert_eq!(paths(&above), expected);
+    assert!(above.hits.len() >= 3);
+    request.threshold = Some(1.0);
+    assert!(ground.search(&request).hits.iter().all(|hit| hit.score.value >= 1.0));
+    // What the reranker has not seen cannot be compared.
+    request.threshold = Some(0.0);
+    request.rerank = Rerank::On { model: None, depth: Some(2) };
+    assert_eq!(ground.search(&request).hits.len(), 2);
+}
+
+#[test]
+fn a_passage_has_its_own_score() {
+    let long = "Coffee comes from Ethiopia. ".to_owned()
+        + &"Nobody knows why the sky was so blue in those days, and nobody asked. ".repeat(20);
+    let ground = Ground::of_texts(&[&long, TEXTS[0], TEXTS[1]]);
+    let response = ground.search(&request(Unit::Passages, 10));
+    assert_eq!(response.rerank, RerankStatus::Full);
+    let scores: Vec<f32> = response.hits.iter().map(|hit| hit.score.value).collect();
+    assert!(scores.is_sorted_by(|one, other| one >= other), "{scores:?}");
+    assert!(response.hits.iter().all(|hit| hit.score.kind == ScoreKind::Relevance));
+    assert!(response.hits.iter().all(|hit| hit.content.as_ref().unwrap().chars().count() < 400));
+}
+
+#[test]
+fn without_a_reranker_a_passage_is_chosen_by_the_query_s_words() {
+    let filler = "Nobody knows why the sky was so blue in those days, and nobody asked. ".repeat(5);
+    let text = format!("{filler}\n\nThe first coffee came to Vienna in sacks of camel fodder.\n\n{filler}");
+    let ground = Ground::of_texts(&[&text]);
+    let mut request = SearchRequest::new("c", "coffee in Vienna", Unit::Passages, 1);
+    request.weights = Some(Weights { dense: 0.0, lexical: 1.0 });
+    let response = ground.search(&request);
+    assert!(response.hits[0].content.as_ref().unwrap().contains("Vienna"), "{:?}", response.hits[0]);
+}

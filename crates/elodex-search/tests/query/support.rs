@@ -1,0 +1,130 @@
+//! An engine with an embedder called `tiny` and a reranker called `judge`.
+
+use elodex_engine::{EmbedService, EngineLimits, RerankService, Runtime};
+use elodex_kernels::Kernels;
+use elodex_models::files::ModelFiles;
+use elodex_models::{Embedder, Reranker};
+use elodex_search::{Error, ErrorKind, Models, Result, SearchEngine, SearchOptions};
+use elodex_store::{CatalogOptions, MemoryBackend, RedbCatalog};
+use elodex_types::{
+    CallContext, Content, CreateCollection, Metadata, NewDocument, Rerank, SearchHit, SearchRequest,
+    SearchResponse,
+};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+static RUNTIME: LazyLock<Arc<Runtime>> =
+    LazyLock::new(|| Arc::new(Runtime::new(2, Kernels::detect()).unwrap()));
+
+fn files(family: &str) -> ModelFiles {
+    ModelFiles::open(&elodex_testkit::golden_dir(family).join("model")).unwrap()
+}
+
+#[derive(Debug)]
+struct TwoModels {
+    embedder: EmbedService,
+    reranker: RerankService,
+}
+
+impl Models for TwoModels {
+    fn embedder(&self, name: Option<&str>) -> Result<(String, EmbedService)> {
+        known(name, "tiny").map(|name| (name, self.embedder.clone()))
+    }
+
+    fn reranker(&self, name: Option<&str>) -> Result<(String, RerankService)> {
+        known(name, "judge").map(|name| (name, self.reranker.clone()))
+    }
+}
+
+fn known(asked: Option<&str>, name: &str) -> Result<String> {
+    match asked {
+        Some(other) if other != name => {
+            Err(Error::new(ErrorKind::NotFound, format!("no model is called `{other}`; there is `{name}`")))
+        }
+        _ => Ok(name.to_owned()),
+    }
+}
+
+/// An engine with one collection, `c`.
+pub(crate) struct Ground {
+    pub(crate) engine: SearchEngine,
+    _folder: tempfile::TempDir,
+}
+
+impl Ground {
+    pub(crate) fn new() -> Self {
+        Self::with(SearchOptions::default(), EngineLimits::default())
+    }
+
+    /// With other options, and other limits of the reranker.
+    pub(crate) fn with(options: SearchOptions, limits: EngineLimits) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = Arc::new(RedbCatalog::open(folder.path(), &CatalogOptions::default()).unwrap());
+        let embedder = Embedder::load(&files("bert_minilm"), RUNTIME.kernels()).unwrap();
+        let reranker = Reranker::load(&files("bert_cross"), RUNTIME.kernels()).unwrap();
+        let models = TwoModels {
+            embedder: EmbedService::start(embedder, Arc::clone(&RUNTIME), EngineLimits::default()).unwrap(),
+            reranker: RerankService::start(reranker, Arc::clone(&RUNTIME), limits).unwrap(),
+        };
+        let backend = Arc::new(MemoryBackend::default());
+        let engine = SearchEngine::open(catalog, backend, Arc::new(models), options).unwrap();
+        let collection = CreateCollection { name: "c".into(), ..CreateCollection::default() };
+        engine.create_collection(&collection).unwrap();
+        Self { engine, _folder: folder }
+    }
+
+    /// With documents, indexed.
+    pub(crate) fn of(documents: Vec<NewDocument>) -> Self {
+        let ground = Self::new();
+        ground.add(documents);
+        ground
+    }
+
+    /// With texts under the paths `0`, `1`, …, indexed.
+    pub(crate) fn of_texts(texts: &[&str]) -> Self {
+        let document = |(path, text): (usize, &&str)| text_document(&path.to_string(), text);
+        Self::of(texts.iter().enumerate().map(document).collect())
+    }
+
+    pub(crate) fn add(&self, documents: Vec<NewDocument>) {
+        self.engine.add("c", documents, true).unwrap();
+        self.wait();
+    }
+
+    pub(crate) fn wait(&self) {
+        let done = self.engine.wait_until_indexed("c", Some(Duration::from_secs(120)), &mut |_| ());
+        assert!(done.unwrap(), "not indexed within two minutes");
+    }
+
+    #[track_caller]
+    pub(crate) fn search(&self, request: &SearchRequest) -> SearchResponse {
+        self.engine.search(request, &caller()).unwrap()
+    }
+
+    #[track_caller]
+    pub(crate) fn refusal(&self, request: &SearchRequest) -> Error {
+        self.engine.search(request, &caller()).unwrap_err()
+    }
+
+    /// A document's whole text.
+    pub(crate) fn text(&self, path: &str) -> String {
+        self.engine.document("c", path, true).unwrap().0.content.unwrap()
+    }
+}
+
+pub(crate) fn caller() -> CallContext {
+    CallContext { key: "test".into(), deadline: None }
+}
+
+pub(crate) fn text_document(path: &str, text: &str) -> NewDocument {
+    NewDocument { path: path.into(), metadata: Metadata::new(), content: Content::Text(text.into()) }
+}
+
+/// The deployment's reranker with its usual depth.
+pub(crate) fn judged() -> Rerank {
+    Rerank::On { model: None, depth: None }
+}
+
+pub(crate) fn paths(response: &SearchResponse) -> Vec<&str> {
+    response.hits.iter().map(|hit: &SearchHit| hit.path.as_str()).collect()
+}
