@@ -1,6 +1,13 @@
 //! Files to text with pages, headings and exact offsets.
 
+mod csv;
+mod docx;
+mod encoding;
 mod file;
+mod html;
+mod json;
+mod markdown;
+mod pdf;
 
 use crate::{Error, ErrorKind, Result};
 use std::ops::Range;
