@@ -35,15 +35,25 @@ impl OpenCollection {
             dimensions: space.dimensions,
             precision: collection.settings.precision,
         };
-        let opened = shared.indexes.open(collection.id, &spec).map_err(error::of)?;
-        let average = ingest::catch_up(shared, collection, &*opened.index, opened.fresh)?;
+        let mut opened = shared.indexes.open(collection.id, &spec).map_err(error::of)?;
+        let mut caught_up = ingest::catch_up(shared, collection, &*opened.index, opened.fresh)?;
+        if !caught_up.sound {
+            tracing::warn!(
+                collection = collection.name,
+                "an index counts points that it does not list; it is made anew"
+            );
+            drop(opened);
+            shared.indexes.remove(collection.id).map_err(error::of)?;
+            opened = shared.indexes.open(collection.id, &spec).map_err(error::of)?;
+            caught_up = ingest::catch_up(shared, collection, &*opened.index, opened.fresh)?;
+        }
         Ok(Self {
             id: collection.id,
             name: collection.name.clone(),
             settings: collection.settings.clone(),
             index: opened.index,
             readers: RwLock::new(()),
-            average: Mutex::new(average),
+            average: Mutex::new(caught_up.average),
             settled: AtomicBool::new(false),
             embedded: AtomicU64::new(0),
         })

@@ -6,7 +6,9 @@ mod common;
 use common::{Ground, MODEL, eventually, long_text, metadata, named, text, wait};
 use elodex_search::ErrorKind;
 use elodex_store::{Accepted, Catalog, Error};
-use elodex_types::{CallContext, ChunkId, Content, EmbedRequest, IndexStatus, Latency, NewDocument, Role};
+use elodex_types::{
+    CallContext, ChunkId, Content, CreateCollection, EmbedRequest, IndexStatus, Latency, NewDocument, Role,
+};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -363,4 +365,52 @@ fn progress_ends_with_everything_indexed_and_a_timeout_says_so() {
     let chunks = ground.live_ids("c").len() as u64;
     assert_eq!(last, elodex_search::Progress { pending: 0, indexed: 1, failed: 0, chunks });
     assert_eq!(engine.wait_until_indexed("d", None, &mut |_| ()).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn large_and_small_documents_of_many_collections_all_arrive() {
+    let ground = Ground::new();
+    let engine = ground.open();
+    let names = ["one", "two", "three"];
+    for name in names {
+        engine.create_collection(&named(name)).unwrap();
+    }
+    for round in 0..4 {
+        for name in names {
+            let small = (0..30)
+                .map(|number| text(&format!("s{round}/{number}"), &format!("note {number} of {round}")));
+            let large = text(&format!("l{round}"), &long_text(round, 300));
+            engine.add(name, small.chain([large]).collect(), false).unwrap();
+        }
+    }
+    for name in names {
+        wait(&engine, name);
+        let status = engine.status(Some(name)).unwrap();
+        assert_eq!((status.num_documents, status.num_indexed_documents), (124, 124));
+        assert!(status.num_chunks > 1_000, "{status:?}");
+        ground.assert_in_step(name);
+    }
+    // Every chunk has the vector of its own text, however requests were put together.
+    let view = ground.catalog.view().unwrap();
+    let document = view.document(ground.collection("two").id, "l2").unwrap();
+    let chunks = document.parsed.as_ref().unwrap().chunks;
+    for ordinal in [0, chunks / 2, chunks - 1] {
+        let chunk = view.chunks(&document, ordinal..ordinal + 1).unwrap().remove(0);
+        assert!(chunk.headings.is_empty() && document.parsed.as_ref().unwrap().title.is_none());
+        let direct = embed(&ground, &view.text(&document, chunk.bytes).unwrap());
+        let stored = view.vectors(&document, ordinal..ordinal + 1).unwrap().unwrap();
+        assert_eq!(stored, *direct, "chunk {ordinal}");
+    }
+}
+
+#[test]
+fn whole_documents_are_one_chunk_each() {
+    let ground = Ground::new();
+    let engine = ground.open();
+    let whole = CreateCollection { whole_documents: Some(true), ..named("c") };
+    engine.create_collection(&whole).unwrap();
+    engine.add("c", vec![text("long", &long_text(1, 50)), text("short", "words")], false).unwrap();
+    wait(&engine, "c");
+    assert_eq!(engine.status(Some("c")).unwrap().num_chunks, 2);
+    ground.assert_in_step("c");
 }

@@ -13,7 +13,7 @@ const PAGE: usize = 256;
 const IDS: usize = 16_384;
 
 /// Brings an index up to the catalog: replays the log, or writes every live chunk where the index is fresh; then
-/// compares the ids and mends what differs. Returns the average length that the index's weights assume.
+/// compares the ids and mends what differs.
 ///
 /// What was being ingested is pending still and not seen to here.
 pub(crate) fn catch_up(
@@ -21,7 +21,7 @@ pub(crate) fn catch_up(
     collection: &Collection,
     index: &dyn ChunkIndex,
     fresh: bool,
-) -> Result<Option<f32>> {
+) -> Result<CaughtUp> {
     let view = shared.catalog.view().map_err(error::of)?;
     let mut state = CatchUp { view: &*view, collection, index, average: collection.average_terms };
     if fresh || state.average.is_none() {
@@ -31,7 +31,7 @@ pub(crate) fn catch_up(
     let outcome = state.run(fresh).map_err(error::of)?;
     let average = state.average;
     drop(view);
-    let Outcome { last, replayed, written, removed } = outcome;
+    let Outcome { last, replayed, written, removed, live } = outcome;
     if let Some(average) = average
         && collection.average_terms != Some(average)
     {
@@ -51,7 +51,18 @@ pub(crate) fn catch_up(
     if last > 0 {
         shared.catalog.trim_log(collection.id, last).map_err(error::of)?;
     }
-    Ok(average)
+    let sound = index.len().map_err(error::of)? == live;
+    Ok(CaughtUp { average, sound })
+}
+
+/// An index after [`catch_up`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CaughtUp {
+    /// The average length that its weights assume.
+    pub(crate) average: Option<f32>,
+    /// Whether it counts as many points as there are live chunks. One that lists the right ids and counts others has
+    /// some twice: it was torn in a way it does not know of.
+    pub(crate) sound: bool,
 }
 
 /// What was done.
@@ -65,6 +76,8 @@ struct Outcome {
     written: u64,
     /// Points removed that did not belong there.
     removed: u64,
+    /// Live chunks there are.
+    live: u64,
 }
 
 /// See [`catch_up`].
@@ -121,6 +134,7 @@ impl CatchUp<'_> {
         let mut after: Option<String> = None;
         loop {
             let documents = self.view.live_documents(self.collection.id, after.as_deref(), PAGE)?;
+            outcome.live += documents.iter().map(|document| u64::from(chunk_count(document))).sum::<u64>();
             if fresh {
                 outcome.written += self.write(&documents)?;
             } else {

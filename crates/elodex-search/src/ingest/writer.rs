@@ -201,14 +201,35 @@ impl<'a> Writer<'a> {
         let written = guard("indexing documents", || self.write(&mut batch));
         let Err(trouble) = written else { return };
         if batch.len() == 1 || matches!(trouble, Trouble::Later(_)) {
-            let documents: Vec<&Document> = batch.iter().map(|complete| &*complete.document).collect();
-            return settle(self.shared, self.board, &documents, IndexStatus::IndexingFailed, &trouble);
+            return self.not_written(&batch, &trouble);
         }
         for mut complete in batch {
             let alone = std::slice::from_mut(&mut complete);
             if let Err(trouble) = guard("indexing the document", || self.write(alone)) {
-                let document = &[&*complete.document];
-                settle(self.shared, self.board, document, IndexStatus::IndexingFailed, &trouble);
+                self.not_written(alone, &trouble);
+            }
+        }
+    }
+
+    /// Ends or puts off documents that could not be written; points of what failed leave the index.
+    fn not_written(&mut self, batch: &[Complete], trouble: &Trouble) {
+        let documents: Vec<&Document> = batch.iter().map(|complete| &*complete.document).collect();
+        settle(self.shared, self.board, &documents, IndexStatus::IndexingFailed, trouble);
+        if matches!(trouble, Trouble::Later(_)) {
+            return;
+        }
+        for Complete { document, open, .. } in batch {
+            let removed = guard("removing points", || {
+                let now = self.shared.catalog.view()?.revision(document.revision)?;
+                if !now.is_some_and(|now| now.live) && self.shared.opened(open.id)?.is_some() {
+                    remove(&*open.index, &[(document.revision, chunk_count(document))])?;
+                    self.upkeep.changed(open, 0);
+                }
+                Ok(())
+            });
+            if let Err(trouble) = removed {
+                let path = &document.path;
+                tracing::warn!(path, ?trouble, "points of a failed document stay until the next start");
             }
         }
     }
