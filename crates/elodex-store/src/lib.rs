@@ -6,6 +6,8 @@
 //! beside it. The `conformance` feature holds the suites that every implementation passes.
 
 mod catalog;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod index;
 mod memory;
