@@ -23,11 +23,10 @@
 
 mod backend;
 mod condition;
-mod files;
 mod folder;
 mod index;
 mod shard;
 
-pub use backend::{EdgeBackend, EdgeOptions};
+pub use backend::EdgeBackend;
 pub use folder::LEAST_FREE_BYTES;
 pub use index::EdgeIndex;

@@ -5,6 +5,7 @@
 //! tests use it as the oracle. The index for production is in `elodex-store-edge`; one crate per remote engine stands
 //! beside it. The `conformance` feature holds the suites that every implementation passes.
 
+mod backup;
 mod catalog;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -14,6 +15,7 @@ mod memory;
 mod records;
 mod redb_catalog;
 
+pub use backup::{BackupProgress, BackupSummary};
 pub use catalog::{Catalog, CatalogView, Published};
 pub use error::{Error, ErrorKind, Result};
 pub use index::{ChunkIndex, Condition, Found, IndexBackend, IndexSpec, Opened, Point, SparseVector};
@@ -22,4 +24,4 @@ pub use records::{
     Accepted, Change, Chunk, Chunking, Collection, CollectionId, CollectionSettings, Counts, Document,
     IndexOperation, LiveChunk, Parsed, ParsedInfo, Passage, Precision, Space, UsageKind, UsageRow,
 };
-pub use redb_catalog::{CatalogOptions, RedbCatalog};
+pub use redb_catalog::{CatalogOptions, CheckReport, RedbCatalog};

@@ -1,3 +1,3 @@
 //! The suites that every implementation passes.
 
-pub mod index;
+pub mod catalog;

@@ -5,8 +5,10 @@
 //!   is done in one. `group`: callers that write at the same time share a transaction and its fsync.
 //! - `view`: reads. `trouble`: what goes wrong.
 //! - `opening`: the file, its lock and its version, and opening it again after the disk was full.
+//! - `transfer`: backup and restore. `check`: whether everything adds up.
 
 mod accept;
+mod check;
 mod group;
 mod ingest;
 mod opening;
@@ -14,10 +16,12 @@ mod purge;
 mod rows;
 mod sources;
 mod tables;
+mod transfer;
 mod trouble;
 mod view;
 mod writing;
 
+pub use check::CheckReport;
 pub use opening::CatalogOptions;
 
 use crate::{

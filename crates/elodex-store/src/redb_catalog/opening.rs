@@ -50,9 +50,19 @@ impl Opened {
         fs::create_dir_all(directory).map_err(|error| unusable(directory, error))?;
         let path = directory.join(FILE);
         let fresh = !path.exists();
-        let cache = options.cache_bytes;
-        let name = path.display().to_string();
-        let opened = Self::with(move || {
+        let opened = Self::bare(&path, options)?;
+        if fresh {
+            // The file's name must be on disk as well.
+            File::open(directory).and_then(|directory| directory.sync_all())?;
+        }
+        tracing::debug!(file = %path.display(), "catalog opened");
+        Ok(opened)
+    }
+
+    /// The file `path`, in a directory that is there.
+    pub(super) fn bare(path: &Path, options: &CatalogOptions) -> Result<Self> {
+        let (path, cache) = (path.to_owned(), options.cache_bytes);
+        Self::with(move || {
             builder(cache).create(&path).map_err(|error| match error {
                 redb::DatabaseError::Storage(redb::StorageError::Io(io))
                     if io.kind() == std::io::ErrorKind::InvalidData =>
@@ -61,13 +71,7 @@ impl Opened {
                 }
                 other => other.into(),
             })
-        })?;
-        if fresh {
-            // The file's name must be on disk as well.
-            File::open(directory).and_then(|directory| directory.sync_all())?;
-        }
-        tracing::debug!(file = name, "catalog opened");
-        Ok(opened)
+        })
     }
 
     /// A file in memory.
@@ -95,6 +99,15 @@ impl Opened {
                 }
             }
             self.reopen()?;
+        }
+    }
+
+    /// Uses the database alone: no view is open and nothing is written meanwhile.
+    pub(super) fn run_alone<T>(&self, work: impl FnOnce(&mut Database) -> Result<T>) -> Result<T> {
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        match &mut *database {
+            Some(database) => work(database),
+            None => Err(redb::StorageError::PreviousIo.into()),
         }
     }
 
@@ -128,15 +141,8 @@ fn prepare(database: &Database) -> Result<(u128, [u8; 32])> {
     let (id, secret) = {
         let mut meta = transaction.open_table(META)?;
         if fresh {
-            let mut id = [0; 16];
-            let mut secret = [0; 32];
-            for bytes in [id.as_mut_slice(), secret.as_mut_slice()] {
-                getrandom::fill(bytes).map_err(|error| {
-                    Error::new(ErrorKind::Backend, "the system gives no random numbers").caused_by(error)
-                })?;
-            }
-            meta.insert("id", id.as_slice())?;
-            meta.insert("secret", secret.as_slice())?;
+            meta.insert("id", random::<16>()?.as_slice())?;
+            meta.insert("secret", random::<32>()?.as_slice())?;
             for (name, number) in
                 [("format", u64::from(FORMAT)), ("next_revision", 1), ("next_collection", 1)]
             {
@@ -153,6 +159,15 @@ fn prepare(database: &Database) -> Result<(u128, [u8; 32])> {
         transaction.abort()?;
     }
     Ok((id, secret))
+}
+
+/// Random bytes.
+pub(super) fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Error::new(ErrorKind::Backend, "the system gives no random numbers").caused_by(error)
+    })?;
+    Ok(bytes)
 }
 
 fn builder(cache_bytes: usize) -> Builder {

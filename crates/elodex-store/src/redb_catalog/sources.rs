@@ -21,7 +21,7 @@ pub(super) const TEXT_PIECE: usize = (64 << 10) - MARGIN;
 /// Bytes of vectors in a block.
 const VECTOR_BLOCK: usize = (256 << 10) - MARGIN;
 /// Pages in a row.
-const PAGES: usize = 1024;
+pub(super) const PAGES: usize = 1024;
 
 type Rows = &'static [u8];
 
