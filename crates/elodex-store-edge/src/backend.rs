@@ -4,25 +4,61 @@ use crate::folder::{Folder, failure};
 use crate::index::EdgeIndex;
 use elodex_store::{ChunkIndex, CollectionId, Error, ErrorKind, IndexBackend, IndexSpec, Opened, Result};
 use std::collections::HashMap;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// One folder per collection under one root.
+/// How indexes are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EdgeOptions {
+    /// Kilobytes of vectors from which on a segment gets a graph; below, all its vectors are compared.
+    pub graph_threshold_kb: usize,
+}
+
+impl Default for EdgeOptions {
+    /// 20,000 kB: some 13,000 vectors of 384 components, which are compared within a millisecond.
+    fn default() -> Self {
+        Self { graph_threshold_kb: 20_000 }
+    }
+}
+
+/// One folder per collection under one root. An index stays open until its collection is removed or the backend is
+/// dropped.
 #[derive(Debug)]
 pub struct EdgeBackend {
     root: PathBuf,
-    open: Mutex<HashMap<CollectionId, Weak<EdgeIndex>>>,
+    options: EdgeOptions,
+    open: Mutex<HashMap<CollectionId, Arc<EdgeIndex>>>,
+    lock: Arc<File>,
 }
 
 impl EdgeBackend {
-    /// Uses `root`, made where it is not there. Only one process may use it at a time: the catalog beside it sees to
-    /// that.
+    /// Uses `root`, made where it is not there.
     ///
     /// # Errors
-    /// [`ErrorKind::Backend`] or [`ErrorKind::Full`] where the file system refuses.
+    /// [`ErrorKind::Locked`] where a process uses it already, [`ErrorKind::Backend`] or [`ErrorKind::Full`] where the
+    /// file system refuses.
     pub fn open(root: &Path) -> Result<Self> {
+        Self::open_with(root, EdgeOptions::default())
+    }
+
+    /// [`Self::open`], with options.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(root: &Path, options: EdgeOptions) -> Result<Self> {
         std::fs::create_dir_all(root).map_err(|error| failure("cannot make", root, error))?;
-        Ok(Self { root: root.to_owned(), open: Mutex::default() })
+        let path = root.join("lock");
+        let lock = File::create(&path).map_err(|error| failure("cannot make", &path, error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let message = format!("`{}` is in use by another process; end that one", root.display());
+                return Err(Error::new(ErrorKind::Locked, message));
+            }
+            Err(TryLockError::Error(error)) => return Err(failure("cannot lock", &path, error)),
+        }
+        Ok(Self { root: root.to_owned(), options, open: Mutex::default(), lock: Arc::new(lock) })
     }
 
     fn folder(&self, collection: CollectionId) -> Folder {
@@ -33,23 +69,25 @@ impl EdgeBackend {
 impl IndexBackend for EdgeBackend {
     fn open(&self, collection: CollectionId, spec: &IndexSpec) -> Result<Opened> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.get(&collection).is_some_and(|index| index.strong_count() > 0) {
-            let message = format!("the index of collection {} is open already", collection.0);
-            return Err(Error::new(ErrorKind::Conflict, message));
+        if let Some(index) = open.get(&collection) {
+            if index.serves(spec) {
+                return Ok(Opened { index: Arc::clone(index) as Arc<dyn ChunkIndex>, fresh: false });
+            }
+            index.close();
         }
-        let folder = self.folder(collection);
-        let (index, fresh) = EdgeIndex::open_or_make(folder, spec)?;
+        let (index, fresh) =
+            EdgeIndex::open_or_make(self.folder(collection), spec, self.options, Arc::clone(&self.lock))?;
         let index = Arc::new(index);
-        open.insert(collection, Arc::downgrade(&index));
+        open.insert(collection, Arc::clone(&index));
         Ok(Opened { index: index as Arc<dyn ChunkIndex>, fresh })
     }
 
     fn remove(&self, collection: CollectionId) -> Result<()> {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&collection);
-        match open.and_then(|index| index.upgrade()) {
-            Some(index) => index.destroy(),
-            None => self.folder(collection).remove(),
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = open.remove(&collection) {
+            index.close();
         }
+        self.folder(collection).remove()
     }
 
     fn collections(&self) -> Result<Vec<CollectionId>> {

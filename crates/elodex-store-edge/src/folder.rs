@@ -1,10 +1,10 @@
 //! What lies in an index's folder beside the shard: for what it was made, and whether it can be trusted.
 
+use crate::files::{self, write_through};
 use elodex_store::{Error, ErrorKind, IndexSpec, Precision, Result};
 use elodex_types::SpaceFingerprint;
 use serde::{Deserialize, Serialize};
-use std::fs::File;
-use std::io::{ErrorKind as Io, Write as _};
+use std::io::ErrorKind as Io;
 use std::path::{Path, PathBuf};
 
 /// Writes are refused while the disk has less room than this.
@@ -13,8 +13,14 @@ pub const LEAST_FREE_BYTES: u64 = 256 << 20;
 /// The layout of points and files; another one is thrown away and made again.
 const FORMAT: u32 = 1;
 
-/// A folder `<collection>/` with `manifest.json`, `unflushed` while the shard has writes that no flush covers, and
-/// `shard/`.
+/// What the marker holds once the shard must not be loaded again; no machine's boot has this id.
+const TORN: &str = "torn";
+
+/// A folder `<collection>/` with
+/// - `manifest.json`: for what the index was made,
+/// - `shard/`: qdrant-edge's files,
+/// - `flushed.json`: their sizes after the last flush, while nothing was written since,
+/// - `unflushed`: the id of the machine's boot, while something was.
 #[derive(Debug, Clone)]
 pub(crate) struct Folder(pub(crate) PathBuf);
 
@@ -45,8 +51,16 @@ impl Folder {
         self.0.join("shard")
     }
 
+    fn log(&self) -> PathBuf {
+        self.shard().join("wal")
+    }
+
     fn manifest(&self) -> PathBuf {
         self.0.join("manifest.json")
+    }
+
+    fn flushed(&self) -> PathBuf {
+        self.0.join("flushed.json")
     }
 
     fn unflushed(&self) -> PathBuf {
@@ -65,10 +79,25 @@ impl Folder {
             Err(error) => return Some(format!("its manifest is damaged: {error}")),
         }
         match std::fs::read_to_string(self.unflushed()) {
+            Ok(mark) if mark == TORN => Some("its last optimisation failed half way".to_owned()),
             Ok(boot) if boot_id().is_some_and(|current| current == boot) => None,
             Ok(_) => Some("the machine went down before its last writes were flushed".to_owned()),
-            Err(error) if error.kind() == Io::NotFound => None,
+            Err(error) if error.kind() == Io::NotFound => self.differs_from_flushed(),
             Err(error) => Some(format!("its marker cannot be read: {error}")),
+        }
+    }
+
+    fn differs_from_flushed(&self) -> Option<String> {
+        let expected: files::Sizes = match std::fs::read(self.flushed()) {
+            Ok(bytes) => match serde_json::from_slice(&bytes) {
+                Ok(sizes) => sizes,
+                Err(error) => return Some(format!("its list of files is damaged: {error}")),
+            },
+            Err(error) => return Some(format!("its list of files cannot be read: {error}")),
+        };
+        match files::sizes(&self.shard()) {
+            Ok(found) => files::difference(&expected, &found),
+            Err(error) => Some(format!("its files cannot be listed: {error}")),
         }
     }
 
@@ -92,41 +121,63 @@ impl Folder {
         }
     }
 
+    /// Whether there are writes that no flush covers, or were when the process was killed.
+    pub(crate) fn is_marked(&self) -> bool {
+        self.unflushed().exists()
+    }
+
     /// To be called before the first write after a flush.
     pub(crate) fn mark_unflushed(&self) -> Result<()> {
-        let boot = boot_id().unwrap_or_default();
-        write_through(&self.unflushed(), boot.as_bytes())
+        self.mark(&boot_id().unwrap_or_default())
+    }
+
+    /// To be called when the shard can no longer be trusted: it is made again when it is opened next.
+    pub(crate) fn mark_torn(&self) -> Result<()> {
+        self.mark(TORN)
+    }
+
+    fn mark(&self, text: &str) -> Result<()> {
+        write_through(&self.unflushed(), text.as_bytes())
             .map_err(|error| failure("cannot mark", &self.0, error))
     }
 
-    /// To be called after a flush.
+    /// To be called after a flush: brings every file of the shard to the disk and notes its size. qdrant-edge leaves
+    /// the closed segments of its log and the names of new files to the system.
     pub(crate) fn mark_flushed(&self) -> Result<()> {
+        let failed = |error| failure("cannot flush", &self.0, error);
+        files::sync(&self.shard()).map_err(failed)?;
+        let sizes = files::sizes(&self.shard()).map_err(failed)?;
+        let bytes = serde_json::to_vec(&sizes)
+            .map_err(|error| Error::new(ErrorKind::Bug, "cannot write a list of files").caused_by(error))?;
+        write_through(&self.flushed(), &bytes).map_err(failed)?;
         match std::fs::remove_file(self.unflushed()) {
             Err(error) if error.kind() != Io::NotFound => Err(failure("cannot unmark", &self.0, error)),
             _ => Ok(()),
         }
     }
 
-    /// Refuses a write where the disk is nearly full.
-    pub(crate) fn check_room(&self) -> Result<()> {
+    /// Refuses what writes about `bytes` where the disk would be nearly full then.
+    pub(crate) fn check_room(&self, bytes: u64) -> Result<()> {
         let free = fs4::available_space(&self.0)
             .map_err(|error| failure("cannot ask for free space of", &self.0, error))?;
-        if free >= LEAST_FREE_BYTES {
+        let needed = LEAST_FREE_BYTES.saturating_add(bytes);
+        if free >= needed {
             return Ok(());
         }
         let message = format!(
             "`{}` has {} MiB left, the index writes only where there are {}; free some space",
             self.0.display(),
             free >> 20,
-            LEAST_FREE_BYTES >> 20
+            needed >> 20
         );
         Err(Error::new(ErrorKind::Full, message))
     }
 
-    /// Removes closed segments of the write-ahead log but the newest. The shard must not be loaded.
+    /// Removes closed segments of the write-ahead log but the newest, which says at what number the open one starts.
+    /// The shard must not be loaded.
     pub(crate) fn cut_log(&self) -> Result<()> {
         let failed = |error| failure("cannot cut the write-ahead log of", &self.0, error);
-        let entries = match std::fs::read_dir(self.shard().join("wal")) {
+        let entries = match std::fs::read_dir(self.log()) {
             Ok(entries) => entries,
             Err(error) if error.kind() == Io::NotFound => return Ok(()),
             Err(error) => return Err(failed(error)),
@@ -149,46 +200,20 @@ impl Folder {
         Ok(())
     }
 
+    /// Bytes that the write-ahead log takes on disk.
+    pub(crate) fn log_bytes(&self) -> Result<u64> {
+        files::disk_bytes(&self.log()).map_err(|error| failure("cannot measure", &self.0, error))
+    }
+
     /// Bytes that the folder's files take on disk.
     pub(crate) fn disk_bytes(&self) -> Result<u64> {
-        disk_bytes(&self.0).map_err(|error| failure("cannot measure", &self.0, error))
+        files::disk_bytes(&self.0).map_err(|error| failure("cannot measure", &self.0, error))
     }
-}
-
-fn disk_bytes(folder: &Path) -> std::io::Result<u64> {
-    let mut total = 0;
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        match entry.metadata() {
-            Ok(metadata) if metadata.is_dir() => total += disk_bytes(&entry.path())?,
-            #[cfg(unix)]
-            Ok(metadata) => total += 512 * std::os::unix::fs::MetadataExt::blocks(&metadata),
-            #[cfg(not(unix))]
-            Ok(metadata) => total += metadata.len(),
-            // A segment was replaced meanwhile.
-            Err(error) if error.kind() == Io::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(total)
 }
 
 /// Differs after every start of the machine; `None` where the system does not say.
 fn boot_id() -> Option<String> {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()
-}
-
-/// Writes a file so that it is there, whole, when this returns, or not at all.
-fn write_through(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let draft = path.with_extension("new");
-    let mut file = File::create(&draft)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&draft, path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
 }
 
 /// An I/O error about a folder.

@@ -1,5 +1,6 @@
 //! One collection's index.
 
+use crate::backend::EdgeOptions;
 use crate::condition::{ATTRIBUTES, Compiled, attribute_path, compile};
 use crate::folder::Folder;
 use crate::shard::{self, DENSE, TERMS, guard};
@@ -16,7 +17,8 @@ use qdrant_edge::{
 };
 use serde_json::json;
 use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::fs::File;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 /// Candidates kept while the graph is walked, at least.
 const SEARCH_BEAM: usize = 128;
@@ -26,17 +28,28 @@ const BEAM_PER_RESULT: f64 = 1.25;
 const OVERSAMPLING: f64 = 2.0;
 /// Points in one operation: a record of the write-ahead log.
 const POINTS_PER_OPERATION: usize = 256;
+/// Candidates fetched beyond the limit, so that of as many equal scores at the cut those with the lowest ids stay.
+const TIES: usize = 32;
+/// A limit beyond this is compared with the number of points, for which qdrant-edge would reserve memory.
+const LARGE_LIMIT: usize = 10_000;
+/// Attributes that have an index; conditions on further ones look at the points.
+const MOST_INDEXED: usize = 128;
+/// Bytes of the write-ahead log beyond which it is cut after a flush.
+const LARGEST_LOG: u64 = 256 << 20;
 
 /// A shard and what keeps its writers apart.
 #[derive(Debug)]
 pub struct EdgeIndex {
     folder: Folder,
     spec: IndexSpec,
-    /// `None` once the index is destroyed, or could not be loaded again.
+    options: EdgeOptions,
+    /// `None` once the index is closed, or could not be loaded again.
     shard: RwLock<Option<EdgeShard>>,
     writing: Mutex<Writing>,
     /// Held by flushes and optimisations, which qdrant-edge cannot run at once.
     maintenance: Mutex<()>,
+    /// Keeps other processes out for as long as this one has files open.
+    _lock: Arc<File>,
 }
 
 /// What only writers look at.
@@ -46,58 +59,81 @@ struct Writing {
     indexed: HashSet<JsonPath>,
     /// Whether the marker of unflushed writes is on disk.
     marked: bool,
+    /// Whether an optimisation failed, so that the shard must be made again when it is opened next.
+    torn: bool,
 }
 
 impl EdgeIndex {
     /// Loads what lies in the folder, or makes it anew where that is not what it should be; whether it was made.
-    pub(crate) fn open_or_make(folder: Folder, spec: &IndexSpec) -> Result<(Self, bool)> {
-        let trouble = if folder.0.exists() {
-            match folder.unusable(spec) {
-                None => match shard::load(&folder, spec)
-                    .and_then(|shard| Self::around(folder.clone(), spec, shard))
-                {
-                    Ok(index) => return Ok((index, false)),
-                    Err(error) => Some(error.report()),
-                },
-                trouble => trouble,
-            }
-        } else {
-            None
-        };
-        if let Some(trouble) = trouble {
-            tracing::warn!(folder = %folder.0.display(), trouble, "the index is made again from the catalog");
-        }
-        folder.make(spec)?;
-        let shard = shard::make(&folder, spec)?;
-        Ok((Self::around(folder, spec, shard)?, true))
-    }
-
-    fn around(folder: Folder, spec: &IndexSpec, shard: EdgeShard) -> Result<Self> {
-        // Walks every segment, so that damage shows here and not in the first search.
-        guard("count", || shard.count(CountRequest { filter: None, exact: true }))?;
-        let indexed = guard("read", || Ok(shard.info().payload_schema.into_keys().collect()))?;
-        // A marker that is there stays until the next flush.
-        let writing = Mutex::new(Writing { indexed, marked: false });
-        Ok(Self {
+    pub(crate) fn open_or_make(
+        folder: Folder,
+        spec: &IndexSpec,
+        options: EdgeOptions,
+        lock: Arc<File>,
+    ) -> Result<(Self, bool)> {
+        let index = Self {
             folder,
             spec: spec.clone(),
-            shard: RwLock::new(Some(shard)),
-            writing,
+            options,
+            shard: RwLock::default(),
+            writing: Mutex::default(),
             maintenance: Mutex::default(),
-        })
+            _lock: lock,
+        };
+        if index.folder.0.exists() {
+            let trouble = match index.folder.unusable(spec) {
+                None => match index.load() {
+                    Ok(()) => return Ok((index, false)),
+                    Err(error) => error.report(),
+                },
+                Some(trouble) => trouble,
+            };
+            let folder = index.folder.0.display();
+            tracing::warn!(%folder, trouble, "the index is made again from the catalog");
+        }
+        index.folder.make(spec)?;
+        index.put(shard::make(&index.folder, spec, options)?)?;
+        index.flush()?;
+        Ok((index, true))
     }
 
-    /// Ends every use of the index and removes its folder.
-    pub(crate) fn destroy(&self) -> Result<()> {
+    fn load(&self) -> Result<()> {
+        // Loading changes files, so the list of what was flushed holds no more until it is written again.
+        let flushed = !self.folder.is_marked();
+        self.folder.mark_unflushed()?;
+        self.put(shard::load(&self.folder, &self.spec, self.options)?)?;
+        if flushed { self.folder.mark_flushed() } else { Ok(()) }
+    }
+
+    /// Uses a shard that was made or loaded.
+    fn put(&self, shard: EdgeShard) -> Result<()> {
+        // Walks every segment, so that damage shows here and not in the first search.
+        guard("count", || shard.count(CountRequest { filter: None, exact: true }))?;
+        self.writing().indexed = guard("read", || Ok(shard.info().payload_schema.into_keys().collect()))?;
+        *self.shard.write().unwrap_or_else(PoisonError::into_inner) = Some(shard);
+        Ok(())
+    }
+
+    /// Whether it is open and was made for `spec`.
+    pub(crate) fn serves(&self, spec: &IndexSpec) -> bool {
+        self.spec == *spec && self.shard().is_some()
+    }
+
+    /// Ends every use of the index.
+    pub(crate) fn close(&self) {
         let _alone = self.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
-        let _writing = self.writing();
+        let torn = self.writing().torn;
         let shard = self.shard.write().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(shard) = shard
-            && let Err(error) = shard::close(shard)
-        {
-            tracing::warn!(folder = %self.folder.0.display(), error = error.report(), "an index that is removed did not close");
+        let Some(shard) = shard else { return };
+        // Closing flushes; what that could not write is in the catalog.
+        let closed = shard::close(shard).and_then(|()| match torn {
+            true => Ok(()),
+            false => self.folder.mark_flushed(),
+        });
+        if let Err(error) = closed {
+            let folder = self.folder.0.display();
+            tracing::warn!(%folder, error = error.report(), "an index did not close");
         }
-        self.folder.remove()
     }
 
     fn writing(&self) -> MutexGuard<'_, Writing> {
@@ -118,14 +154,14 @@ impl EdgeIndex {
         let Some(shard) = shard.as_ref() else {
             return Err(Error::new(
                 ErrorKind::NotFound,
-                "the collection's index is closed: it was removed meanwhile",
+                "the collection's index is closed; it was removed or made for another embedder meanwhile",
             ));
         };
         guard(what, || work(shard))
     }
 
     fn before_writing(&self, writing: &mut Writing) -> Result<()> {
-        self.folder.check_room()?;
+        self.folder.check_room(0)?;
         if !writing.marked {
             self.folder.mark_unflushed()?;
             writing.marked = true;
@@ -138,7 +174,7 @@ impl EdgeIndex {
         let names: HashSet<&String> = points.iter().flat_map(|point| point.metadata.keys()).collect();
         for name in names {
             let path = attribute_path(name)?;
-            if writing.indexed.contains(&path) {
+            if writing.indexed.len() >= MOST_INDEXED || writing.indexed.contains(&path) {
                 continue;
             }
             let schema = PayloadFieldSchema::FieldType(PayloadSchemaType::Keyword);
@@ -155,18 +191,35 @@ impl EdgeIndex {
             shard.flush();
             Ok(())
         })?;
+        if writing.torn {
+            return Ok(());
+        }
+        self.folder.mark_flushed()?;
+        writing.marked = false;
+        if self.folder.log_bytes()? > LARGEST_LOG {
+            self.reload(writing)?;
+        }
+        Ok(())
+    }
+
+    /// Closes the shard, cuts its write-ahead log, and loads it again. Searches wait.
+    fn reload(&self, writing: &mut Writing) -> Result<()> {
+        let mut slot = self.shard.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(shard) = slot.take() else { return Ok(()) };
+        self.folder.mark_unflushed()?;
+        shard::close(shard)?;
+        *slot = Some(shard::load(&self.folder, &self.spec, self.options)?);
         self.folder.mark_flushed()?;
         writing.marked = false;
         Ok(())
     }
 
-    /// Closes the shard, cuts its write-ahead log, and loads it again.
-    fn reload(&self) -> Result<()> {
-        let mut slot = self.shard.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(shard) = slot.take() else { return Ok(()) };
-        shard::close(shard)?;
-        *slot = Some(shard::load(&self.folder, &self.spec)?);
-        Ok(())
+    /// As many points as there are at most, where that is less than `limit`.
+    fn at_most(&self, limit: usize) -> Result<usize> {
+        if limit <= LARGE_LIMIT {
+            return Ok(limit);
+        }
+        Ok(limit.min(self.with("measure", |shard| Ok(shard.info().points_count))?))
     }
 
     fn search(
@@ -181,6 +234,7 @@ impl EdgeIndex {
             Some(Compiled::Never) => return Ok(Vec::new()),
             Some(Compiled::Filter(filter)) => Some(filter),
         };
+        let limit = self.at_most(limit)?;
         if limit == 0 {
             return Ok(Vec::new());
         }
@@ -188,7 +242,7 @@ impl EdgeIndex {
             query,
             filter,
             params,
-            limit,
+            limit: limit + TIES,
             offset: 0,
             with_payload: Some(WithPayloadInterface::Bool(false)),
             with_vector: Some(WithVector::Bool(false)),
@@ -203,21 +257,14 @@ impl EdgeIndex {
             })
             .collect();
         found.sort_by(|one, two| two.score.total_cmp(&one.score).then(one.id.cmp(&two.id)));
+        found.truncate(limit);
         Ok(found)
     }
 }
 
 impl Drop for EdgeIndex {
     fn drop(&mut self) {
-        let shard = self.shard.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(shard) = shard else { return };
-        // Closing flushes; what that could not write is in the catalog.
-        match shard::close(shard).and_then(|()| self.folder.mark_flushed()) {
-            Ok(()) => {}
-            Err(error) => {
-                tracing::warn!(folder = %self.folder.0.display(), error = error.report(), "an index did not close")
-            }
-        }
+        self.close();
     }
 }
 
@@ -258,7 +305,7 @@ impl ChunkIndex for EdgeIndex {
         check_dense(vector, self.spec.dimensions)?;
         let quantised = self.spec.precision == Precision::Int8;
         let params = SearchParams {
-            hnsw_ef: Some(SEARCH_BEAM.max((limit as f64 * BEAM_PER_RESULT) as usize)),
+            hnsw_ef: Some(SEARCH_BEAM.max((limit.min(LARGE_LIMIT) as f64 * BEAM_PER_RESULT) as usize)),
             exact,
             quantization: quantised.then_some(QuantizationSearchParams {
                 ignore: exact,
@@ -289,11 +336,19 @@ impl ChunkIndex for EdgeIndex {
     }
 
     fn ids(&self, after: Option<ChunkId>, limit: usize) -> Result<Vec<ChunkId>> {
+        let first = match after {
+            None => 0,
+            Some(after) => match after.as_raw().checked_add(1) {
+                Some(first) => first,
+                None => return Ok(Vec::new()),
+            },
+        };
+        let limit = self.at_most(limit)?;
         if limit == 0 {
             return Ok(Vec::new());
         }
         let request = ScrollRequest {
-            offset: after.map(|after| PointId::NumId(after.as_raw().saturating_add(1))),
+            offset: Some(PointId::NumId(first)),
             limit: Some(limit),
             filter: None,
             with_payload: Some(WithPayloadInterface::Bool(false)),
@@ -321,13 +376,24 @@ impl ChunkIndex for EdgeIndex {
     fn optimise(&self) -> Result<bool> {
         let _alone = self.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
         self.before_writing(&mut self.writing())?;
-        let changed = self.with("optimise", EdgeShard::optimize)?;
+        // Segments are written anew beside those they replace.
+        self.folder.check_room(self.folder.disk_bytes()?)?;
+        let optimised = self.with("optimise", EdgeShard::optimize);
         let mut writing = self.writing();
-        self.flush_now(&mut writing)?;
-        if changed {
-            self.reload()?;
+        match optimised {
+            Ok(changed) => {
+                self.flush_now(&mut writing)?;
+                if changed {
+                    self.reload(&mut writing)?;
+                }
+                Ok(changed)
+            }
+            Err(error) => {
+                writing.torn = true;
+                self.folder.mark_torn()?;
+                Err(error)
+            }
         }
-        Ok(changed)
     }
 
     fn disk_bytes(&self) -> Result<Option<u64>> {

@@ -23,10 +23,11 @@
 
 mod backend;
 mod condition;
+mod files;
 mod folder;
 mod index;
 mod shard;
 
-pub use backend::EdgeBackend;
+pub use backend::{EdgeBackend, EdgeOptions};
 pub use folder::LEAST_FREE_BYTES;
 pub use index::EdgeIndex;

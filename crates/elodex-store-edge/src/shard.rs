@@ -1,5 +1,6 @@
 //! A loaded shard: made, loaded and let go of without a panic.
 
+use crate::backend::EdgeOptions;
 use crate::folder::Folder;
 use elodex_store::{Error, ErrorKind, IndexSpec, Precision, Result};
 use qdrant_edge::{
@@ -18,13 +19,13 @@ pub(crate) const TERMS: &str = "terms";
 const GRAPH_LINKS: usize = 16;
 /// Neighbours looked at while the graph is built.
 const BUILD_BEAM: usize = 128;
-/// Kilobytes of vectors below which a segment has no graph: some 13,000 vectors of 384 components are compared within a
-/// millisecond.
-const GRAPH_THRESHOLD_KB: usize = 20_000;
+/// Kilobytes of vectors beyond which segments are not merged: what is added to a collection of any size makes graphs of
+/// this size again, not of all of it. Some 340,000 vectors of 384 components.
+const LARGEST_MERGED_KB: usize = 512 << 10;
 /// Bytes of a segment of the write-ahead log.
 const LOG_SEGMENT_BYTES: usize = 4 << 20;
 
-fn config(spec: &IndexSpec) -> Result<EdgeConfig> {
+fn config(spec: &IndexSpec, options: EdgeOptions) -> Result<EdgeConfig> {
     let mut dense = EdgeVectorParamsBuilder::new(spec.dimensions, Distance::Cosine).on_disk(true);
     if spec.precision == Precision::Int8 {
         let scalar: QuantizationConfig = serde_json::from_value(
@@ -36,7 +37,7 @@ fn config(spec: &IndexSpec) -> Result<EdgeConfig> {
     let graph = HnswIndexConfig {
         m: GRAPH_LINKS,
         ef_construct: BUILD_BEAM,
-        full_scan_threshold: GRAPH_THRESHOLD_KB,
+        full_scan_threshold: options.graph_threshold_kb,
         max_indexing_threads: 0,
         on_disk: Some(false),
         payload_m: None,
@@ -46,8 +47,8 @@ fn config(spec: &IndexSpec) -> Result<EdgeConfig> {
     let optimizers = EdgeOptimizersConfig {
         // One large segment is searched faster than several, and its term statistics are whole.
         default_segment_number: Some(1),
-        max_segment_size: Some(usize::MAX / 4096),
-        indexing_threshold: Some(GRAPH_THRESHOLD_KB),
+        max_segment_size: Some(LARGEST_MERGED_KB),
+        indexing_threshold: Some(options.graph_threshold_kb),
         ..EdgeOptimizersConfig::default()
     };
     let log = WalOptions { segment_capacity: LOG_SEGMENT_BYTES, ..WalOptions::default() };
@@ -62,15 +63,15 @@ fn config(spec: &IndexSpec) -> Result<EdgeConfig> {
 }
 
 /// Makes an empty shard.
-pub(crate) fn make(folder: &Folder, spec: &IndexSpec) -> Result<EdgeShard> {
-    let config = config(spec)?;
+pub(crate) fn make(folder: &Folder, spec: &IndexSpec, options: EdgeOptions) -> Result<EdgeShard> {
+    let config = config(spec, options)?;
     guard("make", || EdgeShard::new(&folder.shard(), config))
 }
 
 /// Loads a shard.
-pub(crate) fn load(folder: &Folder, spec: &IndexSpec) -> Result<EdgeShard> {
+pub(crate) fn load(folder: &Folder, spec: &IndexSpec, options: EdgeOptions) -> Result<EdgeShard> {
     folder.cut_log()?;
-    let config = config(spec)?;
+    let config = config(spec, options)?;
     guard("load", || EdgeShard::load(&folder.shard(), Some(config)))
 }
 

@@ -138,7 +138,8 @@ pub trait ChunkIndex: Debug + Send + Sync + 'static {
     ) -> Result<Vec<Found>>;
 
     /// The `limit` points with the highest `Σ q(t) · idf(t) · w(t) > 0` over the terms of `query`, best first, equal
-    /// scores by ascending id, where `idf(t) = ln(1 + (N − n(t) + 0.5) / (n(t) + 0.5))` over the index's points.
+    /// scores by ascending id, where `idf(t) = ln(1 + (N − n(t) + 0.5) / (n(t) + 0.5))` over the index's points that
+    /// have terms. A backend may count points that were removed or replaced until [`Self::optimise`].
     ///
     /// # Errors
     /// As the backend fails.

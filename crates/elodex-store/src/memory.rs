@@ -58,23 +58,22 @@ impl MemoryIndex {
     fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<ChunkId, Point>> {
         self.points.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn best(
-        &self,
-        condition: Option<&Condition>,
-        limit: usize,
-        mut score: impl FnMut(&Point) -> Option<f32>,
-    ) -> Vec<Found> {
-        let points = self.read();
-        let candidates = points
-            .values()
-            .filter(|point| condition.is_none_or(|condition| condition.holds(&point.metadata)));
-        let mut found: Vec<Found> =
-            candidates.filter_map(|point| Some(Found { id: point.id, score: score(point)? })).collect();
-        found.sort_by(best_first);
-        found.truncate(limit);
-        found
-    }
+/// The `limit` points with the highest scores among those that meet `condition` and have a score.
+fn best(
+    points: &BTreeMap<ChunkId, Point>,
+    condition: Option<&Condition>,
+    limit: usize,
+    mut score: impl FnMut(&Point) -> Option<f32>,
+) -> Vec<Found> {
+    let candidates =
+        points.values().filter(|point| condition.is_none_or(|condition| condition.holds(&point.metadata)));
+    let mut found: Vec<Found> =
+        candidates.filter_map(|point| Some(Found { id: point.id, score: score(point)? })).collect();
+    found.sort_by(best_first);
+    found.truncate(limit);
+    found
 }
 
 /// Highest score first, equal ones by ascending id.
@@ -108,7 +107,7 @@ impl ChunkIndex for MemoryIndex {
         _exact: bool,
     ) -> Result<Vec<Found>> {
         check_dense(vector, self.dimensions)?;
-        Ok(self.best(condition, limit, |point| Some(cosine(vector, &point.dense))))
+        Ok(best(&self.read(), condition, limit, |point| Some(cosine(vector, &point.dense))))
     }
 
     fn lexical(
@@ -127,8 +126,7 @@ impl ChunkIndex for MemoryIndex {
                 }
             }
         }
-        let total = points.len() as f32;
-        drop(points);
+        let total = points.values().filter(|point| !point.terms.ids.is_empty()).count() as f32;
         let inverse_frequency = |id: u32| {
             let holders = holders.get(&id).copied().unwrap_or_default() as f32;
             (1.0 + (total - holders + 0.5) / (holders + 0.5)).ln()
@@ -139,7 +137,7 @@ impl ChunkIndex for MemoryIndex {
             .zip(&query.weights)
             .map(|(&id, &weight)| (id, weight * inverse_frequency(id)))
             .collect();
-        Ok(self.best(condition, limit, |point| {
+        Ok(best(&points, condition, limit, |point| {
             let terms = point.terms.ids.iter().zip(&point.terms.weights);
             let score: f32 = terms.filter_map(|(id, weight)| Some(query.get(id)? * weight)).sum();
             (score > 0.0).then_some(score)
@@ -174,7 +172,8 @@ fn cosine(one: &[f32], two: &[f32]) -> f32 {
         one.iter().zip(two).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>()
     };
     let lengths = (product(one, one) * product(two, two)).sqrt();
-    if lengths == 0.0 { 0.0 } else { (product(one, two) / lengths) as f32 }
+    // Adding zero takes the sign from a negative zero, which would sort below the other one.
+    if lengths == 0.0 { 0.0 } else { (product(one, two) / lengths) as f32 + 0.0 }
 }
 
 impl Condition {

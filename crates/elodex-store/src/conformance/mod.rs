@@ -1,3 +1,4 @@
 //! The suites that every implementation passes.
 
 pub mod catalog;
+pub mod index;
