@@ -244,7 +244,7 @@ pub struct SearchRequest {
     pub filter: Option<Filter>,
     /// Fusion weights; `None`: the collection's.
     pub weights: Option<Weights>,
-    /// Candidates of each list; `None`: the deployment's default, and as many as `k` needs.
+    /// Candidates of each list; `None`: the deployment's default, and as many as `k` needs, up to 16,384.
     pub depth: Option<usize>,
     /// Compare with every vector instead of asking the graph.
     pub exact: bool,

@@ -60,9 +60,9 @@ impl Resolver<'_> {
             Filter::Any(filters) => Ok(Condition::Any(
                 filters.iter().map(|filter| self.condition(filter)).collect::<Result<_>>()?,
             )),
-            Filter::Attribute { name, test } => match Interval::of(test) {
-                Some(interval) => self.bounded(name, &interval),
-                None => Ok(listed(name, test)),
+            Filter::Attribute { name, test } => match Meaning::of(name, test) {
+                Meaning::Values(condition) => Ok(condition),
+                Meaning::Bounds(interval) => self.bounded(name, &interval),
             },
         }
     }
@@ -74,7 +74,7 @@ impl Resolver<'_> {
         for filter in filters {
             if let Filter::Attribute { name, test } = filter
                 && !name.starts_with(LIST_PREFIX)
-                && let Some(interval) = Interval::of(test)
+                && let Meaning::Bounds(interval) = Meaning::of(name, test)
             {
                 intervals.entry(name).or_default().narrow(&interval);
             } else {
@@ -129,16 +129,30 @@ impl Resolver<'_> {
     }
 }
 
-/// Tests that name their values.
-fn listed(name: &str, test: &Test) -> Condition {
-    let attribute = name.to_owned();
-    match test {
-        Test::Equals(value) => Condition::AnyOf { attribute, values: vec![value.clone()] },
-        Test::Differs(value) => Condition::NoneOf { attribute, values: vec![value.clone()] },
-        Test::In(values) => Condition::AnyOf { attribute, values: values.clone() },
-        Test::NotIn(values) => Condition::NoneOf { attribute, values: values.clone() },
-        // Bounds are an interval's.
-        Test::Above(_) | Test::AtLeast(_) | Test::Below(_) | Test::AtMost(_) => Condition::Any(Vec::new()),
+/// What a test asks for.
+enum Meaning<'a> {
+    /// Values that it names.
+    Values(Condition),
+    /// Values within bounds.
+    Bounds(Interval<'a>),
+}
+
+impl<'a> Meaning<'a> {
+    fn of(name: &str, test: &'a Test) -> Self {
+        let attribute = name.to_owned();
+        let whole = Interval::default();
+        match test {
+            Test::Equals(value) => Self::Values(Condition::AnyOf { attribute, values: vec![value.clone()] }),
+            Test::Differs(value) => {
+                Self::Values(Condition::NoneOf { attribute, values: vec![value.clone()] })
+            }
+            Test::In(values) => Self::Values(Condition::AnyOf { attribute, values: values.clone() }),
+            Test::NotIn(values) => Self::Values(Condition::NoneOf { attribute, values: values.clone() }),
+            Test::Above(bound) => Self::Bounds(Interval { lower: Bound::Excluded(bound), ..whole }),
+            Test::AtLeast(bound) => Self::Bounds(Interval { lower: Bound::Included(bound), ..whole }),
+            Test::Below(bound) => Self::Bounds(Interval { upper: Bound::Excluded(bound), ..whole }),
+            Test::AtMost(bound) => Self::Bounds(Interval { upper: Bound::Included(bound), ..whole }),
+        }
     }
 }
 
@@ -155,18 +169,7 @@ impl Default for Interval<'_> {
     }
 }
 
-impl<'a> Interval<'a> {
-    fn of(test: &'a Test) -> Option<Self> {
-        let whole = Self::default();
-        match test {
-            Test::Above(bound) => Some(Self { lower: Bound::Excluded(bound), ..whole }),
-            Test::AtLeast(bound) => Some(Self { lower: Bound::Included(bound), ..whole }),
-            Test::Below(bound) => Some(Self { upper: Bound::Excluded(bound), ..whole }),
-            Test::AtMost(bound) => Some(Self { upper: Bound::Included(bound), ..whole }),
-            Test::Equals(_) | Test::Differs(_) | Test::In(_) | Test::NotIn(_) => None,
-        }
-    }
-
+impl Interval<'_> {
     /// Keeps what lies in both.
     fn narrow(&mut self, other: &Self) {
         if tighter(other.lower, self.lower, |new, old| new > old) {

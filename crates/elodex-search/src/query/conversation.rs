@@ -48,7 +48,7 @@ pub(super) fn fold(
         (Conversation::Auto, Some(rewriter)) => match rewrite::rewrite(rewriter, turns, clock) {
             Ok(query) => Ok(Folded { query, note: None }),
             Err(reason) => {
-                tracing::warn!(reason, "a conversation could not be rewritten");
+                tracing::warn!(url = rewriter.url, reason, "a conversation could not be rewritten");
                 let folded = concatenate(turns, fits)?;
                 let note = format!(
                     "the chat model could not rewrite the conversation ({reason}); the recent user turns were searched for"

@@ -25,7 +25,7 @@ use crate::engine::Shared;
 use crate::{Error, ErrorKind, Result, SearchEngine, error};
 use deadline::Clock;
 use elodex_engine::RerankService;
-use elodex_store::{CatalogView, Collection, UsageKind};
+use elodex_store::{CatalogView, Collection, CollectionId, UsageKind};
 use elodex_types::{
     CallContext, Rerank, RerankStatus, ScoreKind, SearchRequest, SearchResponse, SearchTiming, Usage,
 };
@@ -127,7 +127,7 @@ impl Shared {
         let rerank_depth = request::rerank_depth(request, &self.options);
         let reading = open.reading();
         let view = self.catalog.view().map_err(error::of)?;
-        let collection = same_collection(&*view, &bound)?;
+        let collection = same_collection(&*view, &bound, open.id)?;
         let terms = || retrieve::terms(&*view, &collection, &folded.query);
         let filter = |filter| condition::resolve(&*view, collection.id, filter);
         let search = Search {
@@ -182,9 +182,9 @@ impl Shared {
 }
 
 /// The collection as `view` has it: another may have been made under its name since the query was embedded.
-fn same_collection(view: &dyn CatalogView, bound: &Collection) -> Result<Collection> {
+fn same_collection(view: &dyn CatalogView, bound: &Collection, open: CollectionId) -> Result<Collection> {
     let collection = view.collection(&bound.name).map_err(error::of)?;
-    if collection.id == bound.id {
+    if collection.id == bound.id && collection.id == open {
         return Ok(collection);
     }
     let message = format!("collection `{}` was removed and made anew meanwhile; try again", bound.name);

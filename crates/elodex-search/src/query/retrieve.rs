@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 /// Candidates of a list beyond which no search goes to find more documents or pages.
-const DEEPEST: usize = 65_536;
+const DEEPEST: usize = 16_384;
 /// Languages of a collection that a query is analysed in: the most common ones.
 const LANGUAGES: usize = 4;
 /// Chunks read from the catalog at once.
@@ -75,16 +75,17 @@ pub(super) fn retrieve(
     clock: &Clock,
 ) -> Result<Retrieved> {
     let mut reader = Reader { view, collection, read: HashMap::new() };
+    let wanted = wanted(view, collection, search.request)?;
     let mut depth = search.depth;
     let mut times = (Duration::ZERO, Duration::ZERO);
     loop {
         let lists = ask(index, search, depth)?;
         times = (times.0 + lists.dense_time, times.1 + lists.lexical_time);
         let fused = fuse([(search.weights.dense, &lists.dense), (search.weights.lexical, &lists.lexical)]);
-        let chosen = choose(&mut reader, search, &fused)?;
+        let chosen = choose(&mut reader, search, wanted, &fused)?;
         let exhausted = lists.dense.len() < depth && lists.lexical.len() < depth;
         let fixed = search.request.depth.is_some() || depth >= DEEPEST;
-        if chosen.units >= search.request.k || exhausted || fixed || clock.passed() {
+        if chosen.units >= wanted || exhausted || fixed || clock.passed() {
             return Ok(Retrieved {
                 candidates: reader.candidates(chosen.kept)?,
                 fused: fused.len() - chosen.dead,
@@ -94,6 +95,17 @@ pub(super) fn retrieve(
         }
         depth = (2 * depth).min(DEEPEST);
     }
+}
+
+/// Documents, pages or chunks that are enough: `k`, or every document there is.
+fn wanted(view: &dyn CatalogView, collection: &Collection, request: &SearchRequest) -> Result<usize> {
+    if request.unit != Unit::Documents {
+        return Ok(request.k);
+    }
+    let counts = view.counts(collection.id).map_err(error::of)?;
+    // What waits to be indexed may be live in an older version.
+    let documents = counts.parsing + counts.indexing + counts.indexed + counts.failed;
+    Ok(usize::try_from(documents).map_or(request.k, |documents| documents.min(request.k)))
 }
 
 struct Lists {
@@ -157,16 +169,21 @@ struct Choice {
 }
 
 /// Goes through the fused list until there are enough candidates and enough documents, pages or chunks of them.
-fn choose(reader: &mut Reader<'_>, search: &Search<'_>, fused: &[Fused<2>]) -> Result<Chosen> {
+fn choose(reader: &mut Reader<'_>, search: &Search<'_>, wanted: usize, fused: &[Fused<2>]) -> Result<Chosen> {
     let request = search.request;
-    let enough = request.k.max(search.rerank_depth);
+    let enough = wanted.max(search.rerank_depth);
     let mut chosen = Chosen { kept: Vec::new(), units: 0, dead: 0 };
     let mut units: HashSet<(Revision, u32)> = HashSet::new();
     let mut distinct = collapse::Kept::default();
+    // Behind what the reranker sees, only the first chunk of a document counts: the others need not be read.
+    let only_new = request.unit == Unit::Documents && !request.collapse;
     for batch in fused.chunks(enough.clamp(*READ.start(), *READ.end())) {
-        reader.read(batch)?;
+        let full = only_new && chosen.kept.len() >= search.rerank_depth;
+        let batch: Vec<&Fused<2>> =
+            batch.iter().filter(|found| !(full && units.contains(&(found.id.revision(), 0)))).collect();
+        reader.read(&batch)?;
         for found in batch {
-            if chosen.units >= request.k && chosen.kept.len() >= search.rerank_depth {
+            if chosen.units >= wanted && chosen.kept.len() >= search.rerank_depth {
                 return Ok(chosen);
             }
             let Some(Some(read)) = reader.read.get_mut(&found.id) else {
@@ -219,7 +236,7 @@ struct Read {
 }
 
 impl Reader<'_> {
-    fn read(&mut self, batch: &[Fused<2>]) -> Result<()> {
+    fn read(&mut self, batch: &[&Fused<2>]) -> Result<()> {
         let unread = batch.iter().map(|found| found.id).filter(|id| !self.read.contains_key(id));
         let ids: Vec<ChunkId> = unread.collect();
         if ids.is_empty() {

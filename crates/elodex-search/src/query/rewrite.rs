@@ -25,7 +25,8 @@ static AGENT: LazyLock<ureq::Agent> = LazyLock::new(|| {
     ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).build().new_agent()
 });
 
-/// The question that the last of `turns` asks, or why there is none. At most half of the time that is left is spent.
+/// The question that the last of `turns` asks, or why there is none: a reason for callers, without the endpoint's
+/// address. At most half of the time that is left is spent.
 pub(super) fn rewrite(options: &RewriterOptions, turns: &[Message], clock: &Clock) -> Result<String, String> {
     let timeout = clock.left().map_or(options.timeout, |left| options.timeout.min(left / 2));
     if timeout.is_zero() {
@@ -45,17 +46,16 @@ pub(super) fn rewrite(options: &RewriterOptions, turns: &[Message], clock: &Cloc
         request = request.header(AUTHORIZATION, format!("Bearer {key}"));
     }
     let request = request.config().timeout_global(Some(timeout)).build();
-    let mut response =
-        request.send(call.to_string().as_bytes()).map_err(|error| format!("`{url}`: {error}"))?;
+    let mut response = request.send(call.to_string().as_bytes()).map_err(|error| error.to_string())?;
     if !response.status().is_success() {
-        return Err(format!("`{url}` answered with status {}", response.status().as_u16()));
+        return Err(format!("it answered with status {}", response.status().as_u16()));
     }
     let body = response.body_mut().with_config().limit(ANSWER_BYTES).read_to_vec();
-    let body = body.map_err(|error| format!("`{url}`: {error}"))?;
+    let body = body.map_err(|error| error.to_string())?;
     let answer: Value =
-        serde_json::from_slice(&body).map_err(|error| format!("`{url}` answered no json: {error}"))?;
+        serde_json::from_slice(&body).map_err(|error| format!("it answered no json: {error}"))?;
     let Some(content) = answer["choices"][0]["message"]["content"].as_str() else {
-        return Err(format!("`{url}` answered without `choices[0].message.content`"));
+        return Err("it answered without `choices[0].message.content`".to_owned());
     };
     query_in(content)
 }
