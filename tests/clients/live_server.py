@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import time
@@ -51,9 +52,11 @@ class LiveServer:
         return Server(url, self.key, self.log, self.process.pid, time.monotonic() - started)
 
     def environment(self):
-        """Ours, with no configuration of the user's: neither settings nor a file nor keys."""
+        """Ours, with nothing of the user's: neither settings nor a file nor keys nor collections."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ELODEX_")}
-        return kept | {"XDG_CONFIG_HOME": str(self.log.parent)}
+        data = self.log.with_suffix(".data")
+        shutil.rmtree(data, ignore_errors=True)
+        return kept | {"XDG_CONFIG_HOME": str(self.log.parent), "XDG_DATA_HOME": str(data)}
 
     def wait_until_ready(self, url):
         deadline = time.monotonic() + READY_WITHIN_SECONDS

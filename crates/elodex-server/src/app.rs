@@ -134,18 +134,6 @@ impl App {
         })
     }
 
-    /// Writes the counters of usage.
-    pub(crate) async fn flush_usage(&self) {
-        if self.installed_library().is_none() {
-            return;
-        }
-        let app = self.clone();
-        let flush = tokio::task::spawn_blocking(move || app.installed_library().map(Library::flush));
-        if flush.await.is_err() {
-            tracing::error!("writing usage counters panicked");
-        }
-    }
-
     /// The models, or the refusal for a call that comes too early.
     pub(crate) fn models(&self) -> Result<&ModelRegistry, Problem> {
         self.installed_models()

@@ -302,7 +302,7 @@ impl Receipt<'_> {
         );
         reply::set(response, "server-timing", &timing);
         if let Some(library) = app.installed_library() {
-            library.meter.count(self.kind, self.model, self.usage.bytes);
+            library.search.engine.record_usage(self.kind, self.model, self.usage.bytes);
         }
         app.metrics().call(CallRecord {
             model: self.model,

@@ -8,7 +8,7 @@ use hyper_util::service::TowerToHyperService;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
-/// How often the key file is looked at, histograms are folded and usage is written.
+/// How often the key file is looked at and histograms are folded.
 const HOUSEKEEPING: Duration = Duration::from_secs(2);
 
 /// How a server ended.
@@ -34,8 +34,6 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
             _ = housekeeping.tick() => {
                 app.refresh_keys();
                 app.metrics().upkeep();
-                let app = app.clone();
-                tokio::spawn(async move { app.flush_usage().await });
             }
             accepted = listener.accept() => {
                 let Some(stream) = usable(accepted.map(|(stream, _)| stream)).await else { continue };
@@ -53,15 +51,13 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
     app.stop();
     drop(listener);
     tracing::info!("stopping: finishing accepted requests");
-    let stopped = match tokio::time::timeout(app.config().shutdown_grace, connections.shutdown()).await {
+    match tokio::time::timeout(app.config().shutdown_grace, connections.shutdown()).await {
         Ok(()) => Stopped::Clean,
         Err(_) => {
             tracing::warn!("the grace period is over; dropping the requests still under way");
             Stopped::GraceExpired
         }
-    };
-    app.flush_usage().await;
-    stopped
+    }
 }
 
 async fn usable(accepted: std::io::Result<TcpStream>) -> Option<TcpStream> {

@@ -309,8 +309,8 @@ pub(super) fn parse_list(body: &[u8], url_query: &str) -> Result<ReadCall, Probl
 
 /// A parameter of a URL's query, decoded; the last where it comes more than once.
 fn last_parameter(url_query: &str, name: &str) -> Result<Option<String>, Problem> {
-    let values = url_query.split('&').filter_map(|pair| pair.split_once('='));
-    let Some((_, value)) = values.filter(|(key, _)| *key == name).next_back() else { return Ok(None) };
+    let mut values = url_query.split('&').filter_map(|pair| pair.split_once('='));
+    let Some((_, value)) = values.rfind(|(key, _)| *key == name) else { return Ok(None) };
     let value = value.replace('+', " ");
     match percent_encoding::percent_decode_str(&value).decode_utf8() {
         Ok(value) => Ok(Some(value.into_owned())),

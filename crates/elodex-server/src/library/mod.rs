@@ -10,7 +10,7 @@ pub(crate) use answer::{change, read};
 pub(crate) use files::hand_out;
 pub use models::RegistryModels;
 pub(crate) use search::search;
-pub(crate) use usage::{Meter, tell};
+pub(crate) use usage::tell;
 
 use crate::app::App;
 use crate::config::ServerConfig;
@@ -32,7 +32,7 @@ const WRITERS: usize = 8;
 /// A search engine for a server.
 #[derive(Debug, Clone)]
 pub struct Search {
-    /// The engine; the server flushes its counters, whoever opened it shuts it down.
+    /// The engine; whoever opened it shuts it down.
     pub engine: SearchEngine,
     /// Candidates of each list where a request names no depth, as the engine was opened with.
     pub depth: usize,
@@ -44,7 +44,6 @@ pub struct Search {
 #[derive(Debug)]
 pub(crate) struct Library {
     pub(crate) search: Search,
-    pub(crate) meter: Meter,
     tokens: Tokens,
     readers: Arc<Semaphore>,
     writers: Arc<Semaphore>,
@@ -55,7 +54,6 @@ impl Library {
         let tokens = Tokens::new(search.engine.catalog().secret());
         Self {
             search,
-            meter: Meter::default(),
             tokens,
             readers: Arc::new(Semaphore::new(READERS)),
             writers: Arc::new(Semaphore::new(WRITERS)),

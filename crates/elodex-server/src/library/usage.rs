@@ -1,71 +1,17 @@
-//! What was used: counters of the model calls, written now and then, and answers made of them.
+//! Telling what was used.
 
-use super::{Library, refused};
+use super::Library;
 use crate::app::App;
 use crate::reply;
 use axum::response::Response;
 use elodex_dialects::{Counted, Problem, UsageCall, UsageTotals, UsageWindow};
-use elodex_store::{Catalog, UsageKind, UsageRow};
+use elodex_store::{UsageKind, UsageRow};
 use elodex_types::Fault;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Counters that are not written yet, by kind, model and minute.
-#[derive(Debug, Default)]
-pub(crate) struct Meter {
-    counters: Mutex<HashMap<(UsageKind, String, u64), UsageTotals>>,
-}
-
-impl Meter {
-    /// Counts a call that was answered now.
-    pub(crate) fn count(&self, kind: UsageKind, model: &str, bytes: u64) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        self.add((kind, model.to_owned(), now - now % 60), UsageTotals { count: 1, bytes });
-    }
-
-    fn add(&self, key: (UsageKind, String, u64), used: UsageTotals) {
-        let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
-        let counter = counters.entry(key).or_default();
-        counter.count += used.count;
-        counter.bytes += used.bytes;
-    }
-
-    /// Writes the counters. What cannot be written is kept for the next time.
-    pub(crate) fn flush(&self, catalog: &dyn Catalog) -> elodex_store::Result<()> {
-        let taken = std::mem::take(&mut *self.counters.lock().unwrap_or_else(PoisonError::into_inner));
-        if taken.is_empty() {
-            return Ok(());
-        }
-        let row = |((kind, subject, minute), used): (&(UsageKind, String, u64), &UsageTotals)| UsageRow {
-            kind: *kind,
-            subject: subject.clone(),
-            minute: *minute,
-            count: used.count,
-            bytes: used.bytes,
-        };
-        let rows: Vec<UsageRow> = taken.iter().map(row).collect();
-        catalog.add_usage(&rows).inspect_err(|_| {
-            for (key, used) in taken {
-                self.add(key, used);
-            }
-        })
-    }
-}
-
-impl Library {
-    /// Writes the counters; a failure is told in the log.
-    pub(crate) fn flush(&self) {
-        if let Err(error) = self.meter.flush(self.search.engine.catalog().as_ref()) {
-            tracing::warn!(error = error.report(), "usage counters could not be written; they are kept");
-        }
-    }
-}
+use std::collections::BTreeMap;
 
 /// Answers a question about usage.
 pub(crate) async fn tell(app: &App, parsed: UsageCall) -> Result<Response, Problem> {
     let library = app.library()?;
-    app.flush_usage().await;
     let body = match parsed {
         UsageCall::Windows { counted, start, end, period, collections, render } => {
             let rows = rows(library, &[counted], start - start % 60, end).await?;
@@ -99,17 +45,13 @@ pub(crate) async fn tell(app: &App, parsed: UsageCall) -> Result<Response, Probl
 async fn rows(library: &Library, counted: &[Counted], from: u64, to: u64) -> Result<Vec<UsageRow>, Problem> {
     let kinds: Vec<UsageKind> = counted.iter().copied().map(kind).collect();
     let read = library.ask(move |engine| {
-        let read = || {
-            let view = engine.catalog().view()?;
-            let mut rows = Vec::new();
-            for kind in kinds {
-                rows.extend(view.usage(kind, from, to)?);
-            }
-            elodex_store::Result::Ok(rows)
-        };
-        Ok(read())
+        let mut rows = Vec::new();
+        for kind in kinds {
+            rows.extend(engine.usage(kind, from, to)?);
+        }
+        Ok(rows)
     });
-    read.await?.map_err(refused)
+    read.await
 }
 
 fn kind(counted: Counted) -> UsageKind {

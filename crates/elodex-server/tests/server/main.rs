@@ -2,7 +2,11 @@
 
 #![cfg(test)]
 
+mod administration;
 mod calls;
+mod collections;
 mod errors;
+mod files;
 mod lifecycle;
+mod searches;
 mod support;

@@ -3,13 +3,17 @@
 use elodex_engine::{EngineLimits, Runtime, Stats};
 use elodex_kernels::Kernels;
 use elodex_models::files::ModelFiles;
+use elodex_search::{SearchEngine, SearchOptions};
 use elodex_server::keys::KeyStore;
 use elodex_server::{
-    Access, App, Defaults, ModelKind, ModelRegistry, RateLimits, ServedModel, ServerConfig, Service, Stopped,
+    Access, App, Defaults, ModelKind, ModelRegistry, RateLimits, RegistryModels, Search, ServedModel,
+    ServerConfig, Service, Stopped,
 };
+use elodex_store::{CatalogOptions, MemoryBackend, RedbCatalog};
 use elodex_testkit::golden_dir;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -26,6 +30,9 @@ const LOOKS: usize = 6_000;
 /// What tests vary.
 pub(crate) struct Options {
     pub(crate) key: Option<&'static str>,
+    /// Whether collections are kept, in a folder that is removed with the server.
+    pub(crate) collections: bool,
+    pub(crate) public_url: Option<&'static str>,
     pub(crate) rates: RateLimits,
     pub(crate) body_bytes: usize,
     pub(crate) document_bytes: u64,
@@ -42,6 +49,8 @@ impl Default for Options {
         let limits = EngineLimits { cache_bytes: 0, request_bytes: 50_000_000, ..EngineLimits::default() };
         Self {
             key: None,
+            collections: false,
+            public_url: None,
             rates: RateLimits::default(),
             body_bytes: 100_000_000,
             document_bytes: 1_000_000,
@@ -60,6 +69,9 @@ pub(crate) struct Server {
     pub(crate) embedder: Service,
     app: App,
     registry: Option<ModelRegistry>,
+    search: Option<SearchEngine>,
+    collections: bool,
+    folder: tempfile::TempDir,
     key: Option<&'static str>,
     agent: ureq::Agent,
     stop: Option<oneshot::Sender<()>>,
@@ -99,6 +111,18 @@ fn served(name: &str, directory: &str, limits: &EngineLimits, runtime: &Arc<Runt
     ServedModel { name: name.to_owned(), files, service, limits: limits.clone() }
 }
 
+fn key_file(folder: &tempfile::TempDir) -> PathBuf {
+    folder.path().join("keys.toml")
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(engine) = self.search.take() {
+            engine.shutdown();
+        }
+    }
+}
+
 impl Server {
     pub(crate) fn start(options: Options) -> Self {
         let engine = Arc::new(Runtime::new(2, Kernels::detect()).unwrap());
@@ -113,13 +137,14 @@ impl Server {
 
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let folder = tempfile::tempdir().unwrap();
         let access = match options.key {
-            Some(key) => Access::Keys(KeyStore::open(None, Some(key)).unwrap()),
+            Some(key) => Access::Keys(KeyStore::open(Some(key_file(&folder)), Some(key)).unwrap()),
             None => Access::Open,
         };
         let app = App::new(ServerConfig {
             access,
-            public_url: None,
+            public_url: options.public_url.map(str::to_owned),
             document_bytes: options.document_bytes,
             cors_origins: options.cors_origins,
             body_bytes: options.body_bytes,
@@ -143,6 +168,9 @@ impl Server {
             embedder,
             app,
             registry: Some(registry),
+            search: None,
+            collections: options.collections,
+            folder,
             key: options.key,
             agent,
             stop: Some(stop),
@@ -156,8 +184,31 @@ impl Server {
     }
 
     pub(crate) fn install(&mut self) {
-        let registry = self.registry.take().unwrap();
-        self.runtime.block_on(self.app.install(Arc::new(registry), None)).unwrap();
+        let registry = Arc::new(self.registry.take().unwrap());
+        let search = self.collections.then(|| {
+            let catalog = RedbCatalog::open(self.folder.path(), &CatalogOptions::default()).unwrap();
+            let models = Arc::new(RegistryModels(Arc::clone(&registry)));
+            let options = SearchOptions { chunk_tokens: 32, chunk_overlap: 8, ..SearchOptions::default() };
+            let (depth, rerank_depth) = (options.depth, options.rerank_depth);
+            let indexes = Arc::new(MemoryBackend::default());
+            let engine = SearchEngine::open(Arc::new(catalog), indexes, models, options).unwrap();
+            self.search = Some(engine.clone());
+            Search { engine, depth, rerank_depth }
+        });
+        self.runtime.block_on(self.app.install(registry, search)).unwrap();
+    }
+
+    /// A key of the key file, from now on known to the server.
+    pub(crate) fn make_key(&self, permission: &str) -> String {
+        let body = json!({"name": permission, "permission": permission});
+        let answer = self.post("/v1/admin/add-api-key", &body);
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        answer.json()["api_key"].as_str().unwrap().to_owned()
+    }
+
+    /// A POST with another key.
+    pub(crate) fn post_as(&self, key: &str, path: &str, body: &Value) -> Answer {
+        self.as_stranger(path, Some(body), Some(&format!("Bearer {key}")))
     }
 
     pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
