@@ -85,7 +85,7 @@ fn bounds_over_many_values_are_those_outside() {
     let document = |number: usize| {
         let name = |name: &str| name.to_owned();
         let mut metadata = Metadata::new();
-        if number % 10 != 0 {
+        if !number.is_multiple_of(10) {
             metadata.insert(name("n"), MetadataValue::Text(format!("{number:04}")));
         }
         metadata.insert(name("list:n"), MetadataValue::List(vec![format!("{number:04}"), "9999".to_owned()]));

@@ -4,8 +4,8 @@ use crate::support::{Ground, caller, judged, paths, text_document};
 use elodex_search::ErrorKind;
 use elodex_store::UsageKind;
 use elodex_types::{
-    CallContext, Content, Message, Metadata, NewDocument, RerankStatus, ScoreKind, SearchRequest, Unit,
-    Weights,
+    CallContext, Content, Message, Metadata, NewDocument, RerankStatus, ScoreKind, SearchHit, SearchRequest,
+    Unit, Weights,
 };
 use std::time::Instant;
 
@@ -87,20 +87,25 @@ fn one_long_document_does_not_hide_the_others() {
 
 #[test]
 fn depth_grows_until_there_are_enough_documents() {
-    let long: Vec<String> =
-        (0..3_000).map(|line| format!("Coffee coffee {line} coffee coffee.\n\n")).collect();
+    // A word that every language's stemmer leaves as it is: one term, and as rare in one document as in another.
+    let long: Vec<String> = (0..3_000).map(|line| format!("Tea tea {line} tea tea.\n\n")).collect();
     let mut documents = vec![text_document("long", &long.concat())];
     for path in 0..3 {
-        let text = format!("A rather long text {path} which mentions many things and, just once, coffee.");
+        let text = format!("A rather long text {path} which mentions many things and, just once, tea.");
         documents.push(text_document(&path.to_string(), &text));
     }
     let ground = Ground::of(documents);
     let chunks = ground.engine.collection_info("c").unwrap().status.num_chunks;
     let options = elodex_search::SearchOptions::default();
     assert!(chunks > options.depth as u64, "{chunks} chunks do not fill a list");
-    let mut request = SearchRequest::new("c", "coffee", Unit::Documents, 4);
+    let mut request = SearchRequest::new("c", "tea", Unit::Documents, 4);
     request.weights = lexical_only();
-    assert_eq!(ground.search(&request).hits.len(), 4);
+    request.explain = true;
+    let response = ground.search(&request);
+    let rank = |hit: &SearchHit| hit.explanation.as_ref().unwrap().lexical.unwrap().rank;
+    let ranks: Vec<usize> = response.hits.iter().map(rank).collect();
+    assert_eq!((ranks.len(), ranks[0]), (4, 1));
+    assert!(ranks[1..].iter().all(|&rank| rank > options.depth), "{ranks:?}");
 }
 
 #[test]
