@@ -1,5 +1,7 @@
 //! Whole files, well-formed and hostile, made here.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use elodex_text::{
     ChunkSpec, ErrorKind, ExtractLimits, Extracted, Format, PageFlow, Result, Source, chunk, extract,
 };
@@ -18,7 +20,7 @@ mod made {
     use pdf_extract::content::{Content, Operation};
     use pdf_extract::{Dictionary, Document, Object, Stream, dictionary};
 
-    pub fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
+    pub(crate) fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
         let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
         let options = zip::write::SimpleFileOptions::default();
         for (name, content) in members {
@@ -28,7 +30,7 @@ mod made {
         writer.finish().unwrap().into_inner()
     }
 
-    pub fn docx(body: &str) -> Vec<u8> {
+    pub(crate) fn docx(body: &str) -> Vec<u8> {
         let document = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?><w:document xmlns:w=\"w\"><w:body>{body}</w:body></w:document>"
         );
@@ -44,15 +46,15 @@ mod made {
     }
 
     /// A document under construction: its page tree, and the resources that all pages share.
-    pub struct Pdf {
-        pub document: Document,
-        pub tree: pdf_extract::ObjectId,
-        pub resources: Dictionary,
+    pub(crate) struct Pdf {
+        pub(crate) document: Document,
+        pub(crate) tree: pdf_extract::ObjectId,
+        pub(crate) resources: Dictionary,
         pages: Vec<Object>,
     }
 
     impl Pdf {
-        pub fn new() -> Self {
+        pub(crate) fn new() -> Self {
             let mut document = Document::with_version("1.5");
             let tree = document.new_object_id();
             let font = document.add_object(dictionary! {
@@ -62,7 +64,7 @@ mod made {
             Self { document, tree, resources, pages: Vec::new() }
         }
 
-        pub fn page(mut self, lines: &[&str]) -> Self {
+        pub(crate) fn page(self, lines: &[&str]) -> Self {
             let mut operations =
                 vec![Operation::new("BT", vec![]), Operation::new("Tf", vec!["F1".into(), 12.into()])];
             operations.push(Operation::new("Td", vec![72.into(), 700.into()]));
@@ -74,7 +76,7 @@ mod made {
             self.content(Content { operations }.encode().unwrap())
         }
 
-        pub fn content(mut self, content: Vec<u8>) -> Self {
+        pub(crate) fn content(mut self, content: Vec<u8>) -> Self {
             let content = self.document.add_object(Stream::new(dictionary! {}, content));
             let page = self.document.add_object(dictionary! {
                 "Type" => "Page", "Parent" => self.tree, "Contents" => content,
@@ -84,7 +86,7 @@ mod made {
             self
         }
 
-        pub fn finish(mut self) -> Document {
+        pub(crate) fn finish(mut self) -> Document {
             let count = self.pages.len() as i64;
             let resources = self.document.add_object(self.resources);
             let tree = dictionary! {
@@ -100,14 +102,14 @@ mod made {
         }
     }
 
-    pub fn bytes(mut document: Document) -> Vec<u8> {
+    pub(crate) fn bytes(mut document: Document) -> Vec<u8> {
         let mut bytes = Vec::new();
         document.save_to(&mut bytes).unwrap();
         bytes
     }
 
     /// A drawing with this content.
-    pub fn drawing(content: &[u8]) -> Stream {
+    pub(crate) fn drawing(content: &[u8]) -> Stream {
         let description =
             dictionary! { "Type" => "XObject", "Subtype" => "Form", "BBox" => vec![0.into(); 4] };
         Stream::new(description, content.to_vec())

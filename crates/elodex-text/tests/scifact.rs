@@ -1,5 +1,7 @@
 //! BM25 over SciFact with the English analyser, brute force: the quality of the terms, apart from any index.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use elodex_text::lexical::{Analyzer, Language, detect, term_counts};
 use serde_json::Value;
 use std::collections::HashMap;
