@@ -21,7 +21,7 @@ type Result<T> = std::result::Result<T, String>;
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
-  quickstart [--no-serve]  fetch a real model, build, embed, rerank, then serve it
+  quickstart [--no-serve]  fetch a real model, build, search a sample, then serve it
   test [STEP...]           every check this repository has, or only the named steps
   test --list              the steps' names
   bench [ARGS...]          compare with ONNX Runtime and PyTorch on this machine (see bench/README.md)

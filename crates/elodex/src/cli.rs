@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use crate::library::LibraryArgs;
 use crate::settings::{LocalFlags, SettingFlags};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -7,7 +8,7 @@ use elodex_server::keys::Permission;
 use elodex_types::Role;
 use std::path::PathBuf;
 
-/// Embeds and reranks texts with open models, from the command line and over HTTP.
+/// Finds the right passage in two stages: an embedder and BM25 recall, a reranker orders; on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "elodex", version, propagate_version = true, max_term_width = 110)]
 pub(crate) struct Cli {
@@ -20,8 +21,25 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve models over HTTP in the shapes of ZeroEntropy, OpenAI, Cohere, Jina and TEI.
+    /// Search a help centre that comes with Elodex: ingest it, ask ten questions, show both stages, then serve it.
+    Demo(DemoArgs),
+    /// Serve models and collections over HTTP in the shapes of ZeroEntropy, OpenAI, Cohere, Jina and TEI.
     Serve(ServeArgs),
+    /// Put documents into a collection: files, folders, patterns, BEIR directories, JSON lines.
+    Ingest(IngestArgs),
+    /// Find passages in a collection.
+    Search(SearchArgs),
+    /// Look after collections.
+    Collections {
+        #[command(subcommand)]
+        command: CollectionsCommand,
+        #[command(flatten)]
+        target: LibraryArgs,
+    },
+    /// Write everything a data directory or a running server holds to one checksummed file.
+    Backup(BackupArgs),
+    /// Make a data directory from a backup.
+    Restore(RestoreArgs),
     /// Turn texts into vectors.
     Embed(EmbedArgs),
     /// Order documents by how well they answer a query.
@@ -70,6 +88,188 @@ pub(crate) struct ServeArgs {
     pub(crate) models: ModelFlags,
     #[command(flatten)]
     pub(crate) settings: SettingFlags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Stop after the questions.
+    #[arg(long)]
+    pub(crate) no_serve: bool,
+    #[command(flatten)]
+    pub(crate) models: ModelFlags,
+    /// Without `--data-dir` the collection lies in a folder that is removed afterwards.
+    #[command(flatten)]
+    pub(crate) settings: SettingFlags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IngestArgs {
+    /// Files, folders, patterns, BEIR directories, or `-` for JSON lines (`_id`, `text`, `title`, `metadata`).
+    pub(crate) paths: Vec<String>,
+    #[command(flatten)]
+    pub(crate) collection: NewCollection,
+    /// Leave documents whose path is taken as they are [default: replace them where they differ].
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Return when the documents are accepted, before they can be searched.
+    #[arg(long, conflicts_with = "watch")]
+    pub(crate) no_wait: bool,
+    /// Go on following changes of the files and folders.
+    #[arg(long)]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) target: LibraryArgs,
+}
+
+/// A collection, and how it is made where it is not there yet.
+#[derive(Debug, Default, Args)]
+pub(crate) struct NewCollection {
+    /// The collection; made where it is not there.
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) collection: String,
+    /// Embedder of a new collection [default: the setting default_embedder, else the only one].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) embedder: Option<String>,
+    /// Width of a new collection's vectors [default: the model's].
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) dimensions: Option<usize>,
+    /// Tokens in a chunk of a new collection [default: 512, or the model's window].
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) chunk_tokens: Option<usize>,
+    /// Tokens that two chunks of a new collection may share.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) chunk_overlap: Option<usize>,
+    /// Characters of a fine passage of a new collection, about.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) passage_chars: Option<usize>,
+    /// One chunk per document in a new collection, cut to the model's window.
+    #[arg(long)]
+    pub(crate) whole_documents: bool,
+    /// ISO 639-1 code of a new collection's language [default: detected for each document].
+    #[arg(long, value_name = "CODE")]
+    pub(crate) language: Option<String>,
+    /// Vectors of a new collection's index: f32 or int8.
+    #[arg(long, value_name = "PRECISION")]
+    pub(crate) precision: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SearchArgs {
+    /// What to look for.
+    #[arg(required = true)]
+    pub(crate) query: Vec<String>,
+    /// Where.
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) collection: String,
+    /// Results at most.
+    #[arg(short, default_value_t = 10, value_name = "NUMBER")]
+    pub(crate) k: usize,
+    /// What a result is.
+    #[arg(long, value_enum, default_value_t = UnitChoice::Chunks)]
+    pub(crate) unit: UnitChoice,
+    /// Which first-stage list to ask.
+    #[arg(long, value_enum, default_value_t = ListChoice::Hybrid)]
+    pub(crate) list: ListChoice,
+    /// Reranker of the second stage [default: the only one, or the setting default_reranker].
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) rerank: Option<String>,
+    /// Candidates the reranker sees.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) rerank_depth: Option<usize>,
+    /// First stage only.
+    #[arg(long, conflicts_with_all = ["rerank", "rerank_depth", "threshold"])]
+    pub(crate) no_rerank: bool,
+    /// Candidates of each first-stage list.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) candidates: Option<usize>,
+    /// Condition on attributes, such as {"lang": {"$eq": "en"}}.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) filter: Option<String>,
+    /// Leave out results below this relevance.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) threshold: Option<f32>,
+    /// Keep one of results that say the same.
+    #[arg(long)]
+    pub(crate) collapse: bool,
+    /// Compare with every vector instead of asking the graph.
+    #[arg(long)]
+    pub(crate) exact: bool,
+    /// How to print [default: table in a terminal, else json].
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<TableFormat>,
+    #[command(flatten)]
+    pub(crate) target: LibraryArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UnitChoice {
+    Documents,
+    Pages,
+    Chunks,
+    Passages,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListChoice {
+    Hybrid,
+    Dense,
+    Lexical,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CollectionsCommand {
+    /// List collections and their documents by state.
+    List {
+        /// How to print.
+        #[arg(long, value_enum, default_value_t = TableFormat::Table)]
+        format: TableFormat,
+    },
+    /// Show a collection's settings and state.
+    Show {
+        /// The collection.
+        name: String,
+    },
+    /// Make a collection.
+    Create(NewCollection),
+    /// Delete a collection with its documents.
+    Delete {
+        /// The collection.
+        name: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Change how much each first-stage list counts.
+    Weights {
+        /// The collection.
+        name: String,
+        /// Weight of the dense list.
+        #[arg(long)]
+        dense: f32,
+        /// Weight of the BM25 list.
+        #[arg(long)]
+        lexical: f32,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// The file to write; it must not exist.
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) target: LibraryArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The backup.
+    pub(crate) file: PathBuf,
+    /// The data directory to make; it must not exist or be empty.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) into: PathBuf,
+    /// Only check the file.
+    #[arg(long)]
+    pub(crate) verify_only: bool,
 }
 
 /// The one model of a command.

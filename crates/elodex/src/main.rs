@@ -1,10 +1,14 @@
-//! `elodex`: serve models over HTTP, run them from the command line, look after them.
+//! `elodex`: search collections, serve them and models over HTTP, run models from the command line, look after all of them.
 
 mod cli;
 mod commands;
+mod corpus;
+mod library;
 mod output;
 mod settings;
 mod sources;
+mod store;
+mod view;
 
 use clap::Parser as _;
 use std::io::Write as _;

@@ -1,13 +1,18 @@
 //! What each command does.
 
+mod backup;
+mod collections;
 mod config;
+mod demo;
 mod doctor;
 mod embed;
+mod ingest;
 mod inputs;
 mod keys;
-mod local;
+pub(crate) mod local;
 mod models;
 mod rerank;
+mod search;
 mod serve;
 mod verify;
 
@@ -29,7 +34,7 @@ fn settings(config: Option<PathBuf>, flags: SettingFlags) -> anyhow::Result<Sour
     Ok(Sources::new(flags, &environment, file))
 }
 
-fn models(sources: &Sources, flags: &ModelFlags) -> anyhow::Result<Models> {
+pub(crate) fn models(sources: &Sources, flags: &ModelFlags) -> anyhow::Result<Models> {
     Models::gather(flags, &environment, &sources.file)
 }
 
@@ -42,6 +47,20 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let models = models(&sources, &arguments.models)?;
             serve::serve(&sources, models)?;
         }
+        Command::Demo(arguments) => demo::demo(config, arguments)?,
+        Command::Ingest(arguments) => {
+            ingest::ingest(&settings(config, arguments.target.settings.0.clone())?, &arguments)?;
+        }
+        Command::Search(arguments) => {
+            search::search(&settings(config, arguments.target.settings.0.clone())?, &arguments)?;
+        }
+        Command::Collections { command, target } => {
+            collections::run(&settings(config, target.settings.0.clone())?, &target, &command)?;
+        }
+        Command::Backup(arguments) => {
+            backup::backup(&settings(config, arguments.target.settings.0.clone())?, &arguments)?;
+        }
+        Command::Restore(arguments) => backup::restore(&arguments)?,
         Command::Embed(arguments) => {
             embed::embed(&settings(config, arguments.settings.0.clone())?, &arguments)?
         }

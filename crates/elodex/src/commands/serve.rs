@@ -1,23 +1,25 @@
 //! `elodex serve`.
 
 use super::keys;
-use super::local::Engine;
 use crate::settings::{Settings, Sources};
-use crate::sources::{Models, open};
+use crate::sources::Models;
+use crate::store;
 use anyhow::{Context as _, bail};
 use elodex_server::keys::KeyStore;
 use elodex_server::telemetry::{self, TelemetryConfig};
-use elodex_server::{
-    Access, App, Defaults, ModelKind, ModelRegistry, RateLimits, ServedModel, ServerConfig, Stopped,
-};
-use std::collections::BTreeMap;
+use elodex_server::{Access, App, ModelRegistry, RateLimits, Search, ServerConfig, Stopped};
+use std::sync::{Arc, OnceLock};
 use tokio::net::TcpListener;
 
 /// Parts of the body limit for each byte of text: JSON writes a character as up to `\u0000`, and most two-byte ones so.
 const BODY_BYTES_PER_TEXT_BYTE: u64 = 3;
 
 pub(crate) fn serve(sources: &Sources, models: Models) -> anyhow::Result<()> {
-    let settings = Settings::read(sources)?;
+    serve_with(Settings::read(sources)?, models)
+}
+
+/// Serves until told to stop.
+pub(crate) fn serve_with(settings: Settings, models: Models) -> anyhow::Result<()> {
     if models.entries.is_empty() {
         bail!("no model to serve; pass --model NAME=SOURCE or list models in the configuration file");
     }
@@ -31,7 +33,12 @@ pub(crate) fn serve(sources: &Sources, models: Models) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the threads of the http server")?;
-    let stopped = runtime.block_on(run(settings, models, config));
+    let opened = Arc::new(OnceLock::new());
+    let stopped = runtime.block_on(run(settings, models, config, Arc::clone(&opened)));
+    // Nobody is served any more: what is indexed is written through, and the folder is free for the next process.
+    if let Some(Search { engine, .. }) = opened.get() {
+        engine.shutdown();
+    }
     // What is still loading or running now had its grace period.
     runtime.shutdown_background();
     match stopped? {
@@ -51,6 +58,8 @@ fn server_config(settings: &Settings) -> anyhow::Result<ServerConfig> {
         bail!("max_concurrent_requests is 0, so no request could be answered; set it to 1 or more");
     }
     Ok(ServerConfig {
+        public_url: settings.public_url.0.as_ref().map(|url| url.0.clone()),
+        document_bytes: settings.document_bytes.0,
         access: Access::decide(keys, settings.listen, settings.no_auth)?,
         cors_origins: settings.cors_origins.0.clone(),
         body_bytes: usize::try_from(body_bytes).unwrap_or(usize::MAX),
@@ -68,7 +77,12 @@ fn server_config(settings: &Settings) -> anyhow::Result<ServerConfig> {
     })
 }
 
-async fn run(settings: Settings, models: Models, config: ServerConfig) -> anyhow::Result<Stopped> {
+async fn run(
+    settings: Settings,
+    models: Models,
+    config: ServerConfig,
+    opened: Arc<OnceLock<Search>>,
+) -> anyhow::Result<Stopped> {
     let address = settings.listen;
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let address = listener.local_addr().context("the listener has no address")?;
@@ -83,7 +97,7 @@ async fn run(settings: Settings, models: Models, config: ServerConfig) -> anyhow
         let _ = stopped.await;
     }));
     let outcome = tokio::select! {
-        loaded = load_and_wait(&app, settings, models) => loaded,
+        loaded = load_and_wait(&app, settings, models, opened) => loaded,
         signal = elodex_server::stop_signal() => signal.context("cannot listen for signals"),
     };
     drop(stop);
@@ -96,35 +110,31 @@ async fn run(settings: Settings, models: Models, config: ServerConfig) -> anyhow
     }
 }
 
-/// Loads the models and then never ends, except by an error.
-async fn load_and_wait(app: &App, settings: Settings, models: Models) -> anyhow::Result<()> {
-    let registry = tokio::task::spawn_blocking(move || load(&settings, models))
-        .await
-        .context("loading the models panicked")??;
-    app.install(registry).await?;
+/// Loads the models, opens the collections, and then never ends, except by an error. Who stops early finds the engine in
+/// `opened` all the same.
+async fn load_and_wait(
+    app: &App,
+    settings: Settings,
+    models: Models,
+    opened: Arc<OnceLock<Search>>,
+) -> anyhow::Result<()> {
+    let open = move || -> anyhow::Result<_> {
+        let (registry, search) = open(&settings, models)?;
+        Ok((registry, search.map(|search| opened.get_or_init(|| search).clone())))
+    };
+    let (registry, search) =
+        tokio::task::spawn_blocking(open).await.context("loading the models panicked")??;
+    app.install(registry, search).await?;
     std::future::pending().await
 }
 
-fn load(settings: &Settings, models: Models) -> anyhow::Result<ModelRegistry> {
-    let engine = Engine::start(settings)?;
-    tracing::info!(isa = engine.kernels.isa().name(), "kernels chosen");
-    let mut served = Vec::new();
-    for entry in &models.entries {
-        let name = entry.name();
-        let files = open(entry).with_context(|| format!("cannot serve `{name}`"))?;
-        let kind = entry.kind.unwrap_or_else(|| ModelKind::of(&files));
-        let service = engine.service(&files, kind).with_context(|| format!("cannot serve `{name}`"))?;
-        tracing::info!(name, kind = kind.as_str(), source = entry.source, "model loaded");
-        served.push(ServedModel { name, files, service, limits: engine.limits(kind) });
+/// The models and, where collections are kept, the search engine on them.
+fn open(settings: &Settings, models: Models) -> anyhow::Result<(Arc<ModelRegistry>, Option<Search>)> {
+    let registry = Arc::new(store::load_models(settings, models)?);
+    if store::folder(settings)?.is_none() {
+        return Ok((registry, None));
     }
-    let mut aliases = BTreeMap::new();
-    for (alias, target) in models.aliases {
-        let target = target.parse().map_err(|problem: String| anyhow::anyhow!(problem));
-        aliases.insert(alias.clone(), target.with_context(|| format!("alias `{alias}` is not usable"))?);
-    }
-    let defaults = Defaults {
-        embedder: settings.default_embedder.0.clone(),
-        reranker: settings.default_reranker.0.clone(),
-    };
-    Ok(ModelRegistry::new(served, aliases, defaults)?)
+    let (engine, _) = store::open(settings, Arc::clone(&registry))?;
+    let search = Search { engine, depth: settings.depth, rerank_depth: settings.rerank_depth };
+    Ok((registry, Some(search)))
 }

@@ -5,6 +5,7 @@ use super::{DEFINITIONS, Definition, Origin};
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
 /// The settings given as flags, as text by key.
 #[derive(Debug, Clone, Default)]
@@ -68,17 +69,51 @@ impl FromArgMatches for SettingFlags {
     }
 }
 
-/// Settings that matter to a model in this process; the others have no flag there.
-const LOCAL: [&str; 7] =
-    ["threads", "isa", "batch_tokens", "request_bytes", "memory_bytes", "result_bytes", "truncation"];
+/// Which settings have a flag at a command.
+pub(crate) trait Choice {
+    /// Their keys.
+    const KEYS: &[&str];
+}
 
-/// The flags of [`LOCAL`] settings.
+/// Settings that matter to a model in this process.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct LocalFlags(pub(crate) SettingFlags);
+pub(crate) struct OfModel;
 
-impl Args for LocalFlags {
+impl Choice for OfModel {
+    const KEYS: &[&str] =
+        &["threads", "isa", "batch_tokens", "request_bytes", "memory_bytes", "result_bytes", "truncation"];
+}
+
+/// Settings that matter to a data directory worked on by this process.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OfStore;
+
+impl Choice for OfStore {
+    const KEYS: &[&str] = &[
+        "data_dir",
+        "default_embedder",
+        "default_reranker",
+        "depth",
+        "rerank_depth",
+        "threads",
+        "isa",
+        "batch_tokens",
+    ];
+}
+
+/// The flags of the settings of a [`Choice`]; the others have none at that command.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ChosenFlags<C>(pub(crate) SettingFlags, PhantomData<C>);
+
+/// The flags of commands that run a model.
+pub(crate) type LocalFlags = ChosenFlags<OfModel>;
+
+/// The flags of commands that work on a data directory.
+pub(crate) type StoreFlags = ChosenFlags<OfStore>;
+
+impl<C: Choice + Default> Args for ChosenFlags<C> {
     fn augment_args(command: Command) -> Command {
-        command.args(DEFINITIONS.iter().filter(|definition| LOCAL.contains(&definition.key)).map(argument))
+        command.args(DEFINITIONS.iter().filter(|definition| C::KEYS.contains(&definition.key)).map(argument))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -86,7 +121,7 @@ impl Args for LocalFlags {
     }
 }
 
-impl FromArgMatches for LocalFlags {
+impl<C: Choice + Default> FromArgMatches for ChosenFlags<C> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut flags = Self::default();
         flags.update_from_arg_matches(matches)?;
@@ -94,9 +129,9 @@ impl FromArgMatches for LocalFlags {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        for key in LOCAL {
-            if let Some(value) = matches.get_one::<String>(key) {
-                self.0.values.insert(key, value.clone());
+        for definition in DEFINITIONS.iter().filter(|definition| C::KEYS.contains(&definition.key)) {
+            if let Some(value) = matches.get_one::<String>(definition.key) {
+                self.0.values.insert(definition.key, value.clone());
             }
         }
         Ok(())

@@ -9,9 +9,10 @@ mod flags;
 mod values;
 
 pub(crate) use file::{ConfigFile, Licences, ModelEntry, folder};
-pub(crate) use flags::{LocalFlags, SettingFlags, Sources};
+pub(crate) use flags::{LocalFlags, SettingFlags, Sources, StoreFlags};
+pub(crate) use values::{DataDir, Index};
 
-use values::{Bytes, Limit, List, Maybe, Seconds, Value};
+use values::{Bytes, Limit, List, Maybe, Seconds, Url, Value};
 
 use anyhow::Context as _;
 use elodex_kernels::Isa;
@@ -106,6 +107,20 @@ settings! {
     "Origins whose web pages may call, with commas between; `*` for all" cors_origins: List = "";
     "Model for embed requests that name none; empty for the only embedder" default_embedder: Maybe<String> = "";
     "Model for rerank requests that name none; empty for the only reranker" default_reranker: Maybe<String> = "";
+    "Folder of the collections; empty for elodex in the user's data folder, `none` to keep no collections" data_dir: DataDir = "";
+    "Where chunks are searched: embedded" index: Index = "embedded";
+    "Memory for pages of the catalog" catalog_cache_bytes: Bytes = "128MiB";
+    "Content of one document; more is answered with 413" document_bytes: Bytes = "64MiB";
+    "Tokens in a chunk of a new collection, where its model's window allows" chunk_tokens: usize = "512";
+    "Tokens that two chunks may share" chunk_overlap: usize = "64";
+    "Characters of a fine passage" passage_chars: usize = "200";
+    "Candidates of the vectors and of BM25 each, where a search names no depth" depth: usize = "100";
+    "Candidates a reranker sees, where a search names no depth" rerank_depth: usize = "100";
+    "Base address of a chat model's OpenAI-compatible API that rewrites conversations, such as http://127.0.0.1:8000/v1" rewriter_url: Maybe<Url> = "";
+    "Name of the chat model there" rewriter_model: Maybe<String> = "";
+    "Key for the chat model, best set as ELODEX_REWRITER_KEY" rewriter_key: Maybe<values::Secret> = "";
+    "Time the chat model gets before a search goes on without it" rewriter_timeout: Seconds = "5s";
+    "Where clients reach this server, for the addresses of files; empty for what each request names" public_url: Maybe<Url> = "";
     "Threads that run models; 0 for as many as there are processors" threads: usize = "0";
     "Instruction set: scalar, neon, avx2, avx512; empty for the best there is" isa: Maybe<Isa> = "";
     "Tokens in one packed batch" batch_tokens: usize = "8192";

@@ -50,6 +50,87 @@ impl Value for Secret {
     }
 }
 
+/// An `http` or `https` address.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Url(pub(crate) String);
+
+impl Value for Url {
+    const FORM: &'static str = "URL";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+        match host.filter(|host| !host.is_empty() && !text.contains(char::is_whitespace)) {
+            Some(_) => Ok(Self(text.trim_end_matches('/').to_owned())),
+            None => Err(format!("`{text}` is no address; write http://host:port or https://host")),
+        }
+    }
+}
+
+/// Where collections are kept.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum DataDir {
+    /// In the user's data folder.
+    User,
+    /// Here.
+    At(PathBuf),
+    /// Nowhere.
+    Nowhere,
+}
+
+impl Value for DataDir {
+    const FORM: &'static str = "PATH";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(match text {
+            "" => Self::User,
+            "none" => Self::Nowhere,
+            path => Self::At(path.into()),
+        })
+    }
+}
+
+impl DataDir {
+    /// The folder; `None` where no collections are kept.
+    ///
+    /// # Errors
+    /// Where it is the user's and there is no user.
+    pub(crate) fn path(
+        &self,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Option<PathBuf>, String> {
+        let set = |name: &str| environment(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        match self {
+            Self::Nowhere => Ok(None),
+            Self::At(path) => Ok(Some(path.clone())),
+            Self::User => set("XDG_DATA_HOME")
+                .or_else(|| set("HOME").map(|home| home.join(".local/share")))
+                .map(|base| Some(base.join("elodex")))
+                .ok_or_else(|| {
+                    "there is no home folder to keep collections in; name a folder with --data-dir, or none"
+                        .to_owned()
+                }),
+        }
+    }
+}
+
+/// The kind of chunk index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Index {
+    /// In this process, under the data directory.
+    Embedded,
+}
+
+impl Value for Index {
+    const FORM: &'static str = "INDEX";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "embedded" => Ok(Self::Embedded),
+            _ => Err(format!("unknown index `{text}`; use `embedded`")),
+        }
+    }
+}
+
 /// Texts with commas between.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct List(pub(crate) Vec<String>);
@@ -205,6 +286,26 @@ mod tests {
         assert_eq!(Bytes::parse("0"), Ok(Bytes(0)));
         for wrong in ["", "MB", "1.5MB", "-1", "5 apples", "99999999999999999999", "99999999999GiB"] {
             assert!(Bytes::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn data_directories() {
+        let environment = |name: &str| (name == "HOME").then(|| "/home/me".to_owned());
+        let path = |text: &str| DataDir::parse(text).unwrap().path(&environment);
+        assert_eq!(path(""), Ok(Some("/home/me/.local/share/elodex".into())));
+        assert_eq!(path("here"), Ok(Some("here".into())));
+        assert_eq!(path("none"), Ok(None));
+        assert!(DataDir::User.path(&|_| None).is_err());
+        let xdg = |name: &str| (name == "XDG_DATA_HOME").then(|| "/data".to_owned());
+        assert_eq!(DataDir::User.path(&xdg), Ok(Some("/data/elodex".into())));
+    }
+
+    #[test]
+    fn addresses() {
+        assert_eq!(Url::parse("https://a.example/"), Ok(Url("https://a.example".into())));
+        for wrong in ["", "a.example", "ftp://a", "http://", "http://a b"] {
+            assert!(Url::parse(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -1,0 +1,120 @@
+//! Speed, recall, memory and disk of a collection with a given number of chunks.
+//!
+//! Passages of 24 words are cut from a real collection's texts, so that embedding a hundred thousand of them takes minutes.
+
+use crate::beir::Beir;
+use crate::setup;
+use elodex_search::SearchEngine;
+use elodex_types::{Content, CreateCollection, Metadata, NewDocument, SearchRequest, Unit};
+use std::error::Error;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Queries that are timed.
+const QUERIES: usize = 300;
+/// Results of a query.
+const TOP: usize = 100;
+
+pub(crate) fn run(model: &Path, folder: &Path, chunks: usize) -> Result<(), Box<dyn Error>> {
+    let beir = Beir::read(folder)?;
+    let service = setup::embedder(model)?;
+    let data = tempfile::tempdir()?;
+    let engine = setup::engine(data.path(), &service)?;
+    let rest = setup::resident_mib();
+    let collection = CreateCollection {
+        name: "grown".to_owned(),
+        whole_documents: Some(true),
+        language: Some("en".to_owned()),
+        ..CreateCollection::default()
+    };
+    engine.create_collection(&collection)?;
+    let started = Instant::now();
+    grow(&engine, &beir, chunks)?;
+    println!("\n{chunks} chunks: ingested and optimised in {:.0} s", started.elapsed().as_secs_f64());
+    measure(&engine, &beir)?;
+    let thousands = chunks as f64 / 1000.0;
+    println!("  memory {:.2} MiB per 1,000 chunks", (setup::resident_mib() - rest) / thousands);
+    println!("  disk {:.2} MiB per 1,000 chunks", disk_mib(data.path())? / thousands);
+    engine.shutdown();
+    Ok(())
+}
+
+/// Short passages, cut from the collection's texts at ever different words, so that no two are the same.
+fn grow(engine: &SearchEngine, beir: &Beir, chunks: usize) -> Result<(), Box<dyn Error>> {
+    let mut batch = Vec::new();
+    for number in 0..chunks {
+        let (_, text) = &beir.documents[number % beir.documents.len()];
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let start = (number / beir.documents.len() * 17) % words.len().max(1);
+        let passage = words.iter().cycle().skip(start).take(24).copied().collect::<Vec<_>>().join(" ");
+        batch.push(NewDocument {
+            path: format!("{number:07}"),
+            metadata: Metadata::new(),
+            content: Content::Text(passage),
+        });
+        if batch.len() == 512 || number + 1 == chunks {
+            engine.add("grown", std::mem::take(&mut batch), false)?;
+        }
+    }
+    engine.wait_until_indexed("grown", None, &mut |_| {})?;
+    Ok(())
+}
+
+fn measure(engine: &SearchEngine, beir: &Beir) -> Result<(), Box<dyn Error>> {
+    let queries: Vec<&String> = beir.queries.iter().map(|(_, text)| text).take(QUERIES).collect();
+    let search = |query: &str, exact: bool| {
+        let mut request = SearchRequest::new("grown", query, Unit::Chunks, TOP);
+        request.exact = exact;
+        engine.search(&request, &setup::context())
+    };
+    let (mut found, mut wanted) = (0, 0);
+    let mut times: [Vec<f64>; 5] = Default::default();
+    for query in &queries {
+        search(query, false)?;
+    }
+    for query in &queries {
+        let mut dense_only = SearchRequest::new("grown", query.as_str(), Unit::Chunks, TOP);
+        dense_only.weights = Some(elodex_types::Weights { dense: 1.0, lexical: 0.0 });
+        let approximate = engine.search(&dense_only, &setup::context())?;
+        dense_only.exact = true;
+        let exact = engine.search(&dense_only, &setup::context())?;
+        wanted += exact.hits.len();
+        found += exact
+            .hits
+            .iter()
+            .filter(|hit| approximate.hits.iter().any(|other| other.path == hit.path))
+            .count();
+        let timing = search(query, false)?.timing;
+        let stages = [timing.embed, timing.dense, timing.lexical, timing.fuse, timing.total];
+        for (list, time) in times.iter_mut().zip(stages) {
+            list.push(milliseconds(time));
+        }
+    }
+    println!("  dense recall@{TOP} against exact: {:.4}", found as f64 / wanted.max(1) as f64);
+    for (name, list) in ["embed", "dense", "lexical", "fuse", "total"].iter().zip(&mut times) {
+        println!(
+            "  {name:<8} p50 {:.2} ms  p95 {:.2} ms",
+            setup::percentile(list, 50),
+            setup::percentile(list, 95)
+        );
+    }
+    Ok(())
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn disk_mib(folder: &Path) -> Result<f64, Box<dyn Error>> {
+    let mut total = 0.0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        total += if metadata.is_dir() {
+            disk_mib(&entry.path())?
+        } else {
+            std::os::unix::fs::MetadataExt::blocks(&metadata) as f64 * 512.0 / f64::from(1 << 20)
+        };
+    }
+    Ok(total)
+}

@@ -1,0 +1,74 @@
+//! `elodex search`.
+
+use crate::cli::{SearchArgs, TableFormat};
+use crate::library::{self, Library};
+use crate::settings::Sources;
+use crate::{output, view};
+use anyhow::Context as _;
+use clap::ValueEnum;
+use serde_json::{Value, json};
+use std::io::IsTerminal as _;
+
+/// Columns where the terminal does not say.
+const WIDTH: usize = 100;
+
+pub(crate) fn search(sources: &Sources, arguments: &SearchArgs) -> anyhow::Result<()> {
+    let target = library::open(sources, &arguments.target)?;
+    let query = arguments.query.join(" ");
+    let rerank = match (&arguments.rerank, arguments.no_rerank) {
+        (Some(model), _) => json!({ "model": model, "depth": arguments.rerank_depth }),
+        (None, true) => json!(false),
+        (None, false) if !target.has_reranker()? => json!(false),
+        (None, false) => json!({ "depth": arguments.rerank_depth }),
+    };
+    let mut body = json!({
+        "collection": arguments.collection, "query": query, "k": arguments.k, "unit": value_name(arguments.unit), "rerank": rerank,
+        "list": value_name(arguments.list), "exact": arguments.exact, "collapse": arguments.collapse,
+        "include_metadata": true, "explain": true,
+    });
+    if let Some(filter) = &arguments.filter {
+        body["filter"] = serde_json::from_str(filter).context("--filter is no JSON object")?;
+    }
+    if let Some(threshold) = arguments.threshold {
+        body["threshold"] = json!(threshold);
+    }
+    if let Some(depth) = arguments.candidates {
+        body["depth"] = json!(depth);
+    }
+    let answer = target.call("/v1/search", &body)?;
+    let table = std::io::stdout().is_terminal();
+    match arguments.format.unwrap_or(if table { TableFormat::Table } else { TableFormat::Json }) {
+        TableFormat::Json => output::line(serde_json::to_string_pretty(&answer)?),
+        TableFormat::Table => {
+            let recall = first_stage(&*target, &body, &answer)?;
+            output::line(view::results(&answer, recall.as_ref(), width()))
+        }
+    }
+}
+
+/// What the first stage alone answers, where there was a second one to compare it with.
+pub(crate) fn first_stage(
+    target: &dyn Library,
+    body: &Value,
+    answer: &Value,
+) -> anyhow::Result<Option<Value>> {
+    if answer["rerank_status"]["status"] == "skipped" {
+        return Ok(None);
+    }
+    let mut body = body.clone();
+    body["rerank"] = json!(false);
+    if let Some(fields) = body.as_object_mut() {
+        fields.remove("threshold");
+    }
+    target.call("/v1/search", &body).map(Some)
+}
+
+/// A choice as the command line and the API write it.
+fn value_name(choice: impl ValueEnum) -> String {
+    choice.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+/// Columns of the terminal.
+pub(crate) fn width() -> usize {
+    console::Term::stdout().size_checked().map_or(WIDTH, |(_, columns)| usize::from(columns))
+}

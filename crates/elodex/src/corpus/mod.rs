@@ -1,0 +1,178 @@
+//! Documents on this machine: files and folders, patterns, BEIR directories, JSON lines.
+
+mod lines;
+mod walk;
+
+pub(crate) use lines::from_reader;
+pub(crate) use walk::files;
+
+use anyhow::{Context as _, bail};
+use elodex_types::{Content, Metadata, NewDocument};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+
+/// Documents in one call, so that progress moves and memory stays small.
+const BATCH: usize = 256;
+/// Bytes of content in one call, unless one document alone has more.
+const BATCH_BYTES: u64 = 4 << 20;
+
+/// Where documents come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// One document under this path.
+    File {
+        /// Where it lies.
+        file: PathBuf,
+        /// What it is called in the collection.
+        path: String,
+    },
+    /// Many documents, one JSON object a line.
+    Lines(PathBuf),
+    /// The same from standard input.
+    Stdin,
+}
+
+/// What arguments name, in order: `-` is standard input, a folder with `corpus.jsonl` is a BEIR collection, any other
+/// folder is walked, a JSON lines file whose first line has a `text` holds documents, any other file is one.
+pub(crate) fn sources(arguments: &[String]) -> anyhow::Result<Vec<Source>> {
+    let mut sources = Vec::new();
+    for argument in arguments {
+        if argument == "-" {
+            sources.push(Source::Stdin);
+            continue;
+        }
+        let path = Path::new(argument);
+        if path.join("corpus.jsonl").is_file() {
+            sources.push(Source::Lines(path.join("corpus.jsonl")));
+        } else if path.is_dir() {
+            sources.extend(files(path)?.into_iter().map(file));
+        } else if path.is_file() {
+            sources.push(if lines::hold_documents(path)? {
+                Source::Lines(path.into())
+            } else {
+                file(path.into())
+            });
+        } else {
+            let found = walk::matching(argument)?;
+            if found.is_empty() {
+                bail!("`{argument}` is no file, no folder and matches nothing");
+            }
+            sources.extend(found.into_iter().map(file));
+        }
+    }
+    Ok(sources)
+}
+
+fn file(file: PathBuf) -> Source {
+    let path = document_path(&file);
+    Source::File { file, path }
+}
+
+/// A file's name in a collection: its path as given, with `/` between parts and nothing like `./` in front.
+pub(crate) fn document_path(file: &Path) -> String {
+    let parts = file.components().filter_map(|part| match part {
+        std::path::Component::Normal(name) => Some(name.to_string_lossy()),
+        std::path::Component::ParentDir => Some("..".into()),
+        _ => None,
+    });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// Reads `sources` and hands documents over in batches.
+pub(crate) fn read(
+    sources: &[Source],
+    accept: &mut dyn FnMut(Vec<NewDocument>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut batch = Vec::new();
+    let mut bytes = 0;
+    let mut add = |document: NewDocument| -> anyhow::Result<()> {
+        let size = document.content.bytes();
+        if batch.len() == BATCH || (!batch.is_empty() && bytes + size > BATCH_BYTES) {
+            accept(std::mem::take(&mut batch))?;
+            bytes = 0;
+        }
+        bytes += size;
+        batch.push(document);
+        Ok(())
+    };
+    for source in sources {
+        match source {
+            Source::File { file, path } => {
+                let content =
+                    std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+                add(NewDocument {
+                    path: path.clone(),
+                    metadata: Metadata::new(),
+                    content: Content::File(content),
+                })?;
+            }
+            Source::Lines(file) => {
+                let name = file.display().to_string();
+                let open = File::open(file).with_context(|| format!("cannot read `{name}`"))?;
+                from_reader(BufReader::new(open), &name, &mut add)?;
+            }
+            Source::Stdin => from_reader(std::io::stdin().lock(), "standard input", &mut add)?,
+        }
+    }
+    if !batch.is_empty() {
+        accept(batch)?;
+    }
+    Ok(())
+}
+
+/// Documents that `sources` hold, for a progress bar; `None` where that takes reading standard input.
+pub(crate) fn count(sources: &[Source]) -> anyhow::Result<Option<u64>> {
+    let mut count = 0;
+    for source in sources {
+        count += match source {
+            Source::File { .. } => 1,
+            Source::Lines(file) => {
+                let open = File::open(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+                let lines = BufReader::new(open).split(b'\n');
+                lines.filter(|line| line.as_ref().is_ok_and(|line| !line.trim_ascii().is_empty())).count()
+                    as u64
+            }
+            Source::Stdin => return Ok(None),
+        };
+    }
+    Ok(Some(count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_documents_path_is_the_files_without_dots() {
+        assert_eq!(document_path(Path::new("./a/b.md")), "a/b.md");
+        assert_eq!(document_path(Path::new("/srv/a.md")), "srv/a.md");
+        assert_eq!(document_path(Path::new("../a.md")), "../a.md");
+    }
+
+    #[test]
+    fn arguments_name_files_folders_patterns_and_collections() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        std::fs::create_dir_all(root.join("docs/inner")).unwrap();
+        std::fs::create_dir_all(root.join("beir")).unwrap();
+        for name in ["docs/a.md", "docs/inner/b.txt", "docs/.hidden"] {
+            std::fs::write(root.join(name), "text").unwrap();
+        }
+        std::fs::write(
+            root.join("beir/corpus.jsonl"),
+            "{\"_id\": \"1\", \"title\": \"t\", \"text\": \"x\"}\n",
+        )
+        .unwrap();
+        std::fs::write(root.join("log.jsonl"), "{\"level\": \"info\"}\n").unwrap();
+        let of = |name: &str| sources(&[root.join(name).display().to_string()]).unwrap();
+        assert_eq!(of("docs").len(), 2);
+        assert_eq!(of("docs/*.md").len(), 1);
+        assert_eq!(of("docs/**/*.txt").len(), 1);
+        assert_eq!(of("beir"), [Source::Lines(root.join("beir/corpus.jsonl"))]);
+        assert_eq!(of("beir/corpus.jsonl"), [Source::Lines(root.join("beir/corpus.jsonl"))]);
+        assert!(matches!(of("log.jsonl")[..], [Source::File { .. }]));
+        assert!(sources(&["no/such/*.thing".to_owned()]).is_err());
+        assert_eq!(count(&of("beir")).unwrap(), Some(1));
+    }
+}

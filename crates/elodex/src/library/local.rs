@@ -1,0 +1,155 @@
+//! A data directory, worked on by this process.
+
+use super::{Added, Library};
+use crate::commands::local;
+use crate::settings::{Settings, Sources};
+use crate::{cli::ModelFlags, store};
+use anyhow::{Context as _, anyhow, bail};
+use elodex_dialects::{Operation, Problem, ReadCall, SearchCall, WriteCall};
+use elodex_search::SearchEngine;
+use elodex_server::{ModelKind, ModelRegistry};
+use elodex_store::Accepted;
+use elodex_types::{DocumentInfo, NewDocument};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// An open data directory with the models of the configuration.
+pub(crate) struct Local {
+    engine: SearchEngine,
+    models: Arc<ModelRegistry>,
+}
+
+impl Local {
+    pub(crate) fn open(sources: &Sources, models: &ModelFlags) -> anyhow::Result<Self> {
+        let settings = Settings::read(sources)?;
+        let models = crate::commands::models(sources, models)?;
+        if models.entries.is_empty() {
+            bail!(
+                "no model to search with; pass --model NAME=SOURCE, list models in the configuration file, or name a server with --url"
+            );
+        }
+        let models = Arc::new(store::load_models(&settings, models)?);
+        let (engine, _) = store::open(&settings, Arc::clone(&models))?;
+        Ok(Self { engine, models })
+    }
+
+    /// The same around an engine that is open already.
+    pub(crate) fn around(engine: SearchEngine, models: Arc<ModelRegistry>) -> Self {
+        Self { engine, models }
+    }
+
+    fn search(&self, call: SearchCall) -> anyhow::Result<Vec<u8>> {
+        let response = self.engine.search(&call.request, &local::context())?;
+        call.shape.render(&response).map_err(said)
+    }
+
+    fn read(&self, call: ReadCall) -> anyhow::Result<Vec<u8>> {
+        let engine = &self.engine;
+        let rendered = match call {
+            ReadCall::Status { collection, render } => render(&engine.status(collection.as_deref())?),
+            ReadCall::Collections { render } => render(&engine.collections()?),
+            ReadCall::Collection { name, render } => render(&engine.collection_info(&name)?),
+            ReadCall::Document { collection, path, include_content, render } => {
+                render(&engine.document(&collection, &path, include_content)?.0)
+            }
+            ReadCall::Documents { collection, prefix, after, limit, render } => {
+                let found = engine.documents(&collection, &prefix, after.as_deref(), limit)?;
+                let documents: Vec<DocumentInfo> = found.into_iter().map(|(info, _)| info).collect();
+                render(&documents)
+            }
+            ReadCall::Page { collection, path, page, include_content, render } => {
+                render(&engine.page(&collection, &path, page, include_content)?.0)
+            }
+        };
+        rendered.map_err(said)
+    }
+
+    fn write(&self, call: WriteCall) -> anyhow::Result<Vec<u8>> {
+        let engine = &self.engine;
+        let rendered = match call {
+            WriteCall::CreateCollection { request, render } => render(&engine.create_collection(&request)?),
+            WriteCall::DeleteCollection { name, render } => {
+                engine.delete_collection(&name)?;
+                render(&())
+            }
+            WriteCall::SetWeights { name, weights, render } => {
+                engine.set_weights(&name, weights)?;
+                render(&engine.collection_info(&name)?)
+            }
+            WriteCall::Add { collection, document, overwrite, render } => {
+                engine.add(&collection, vec![document], overwrite)?;
+                render(&())
+            }
+            WriteCall::Update { collection, path, metadata, retry, render } => {
+                engine.update(&collection, &path, metadata, retry)?;
+                render(&())
+            }
+            WriteCall::Delete { collection, paths, render } => render(&engine.delete(&collection, &paths)?),
+        };
+        rendered.map_err(said)
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.engine.shutdown();
+    }
+}
+
+fn said(problem: Problem) -> anyhow::Error {
+    anyhow!(problem.message)
+}
+
+impl Library for Local {
+    fn call(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let bytes = serde_json::to_vec(body)?;
+        let mut routes = elodex_dialects::all().into_iter().flat_map(|dialect| dialect.routes());
+        let route = routes
+            .find(|route| route.path == path)
+            .with_context(|| format!("there is nothing at `{path}`"))?;
+        let answer = match route.operation {
+            Operation::Search(read) => self.search(read(&bytes).map_err(said)?),
+            Operation::Read(read) => self.read(read(&bytes, "").map_err(said)?),
+            Operation::Write(read) | Operation::Upload(read) => self.write(read(&bytes).map_err(said)?),
+            _ => bail!("`{path}` is for servers; name one with --url"),
+        };
+        Ok(serde_json::from_slice(&answer?)?)
+    }
+
+    fn add(&self, collection: &str, documents: Vec<NewDocument>, overwrite: bool) -> anyhow::Result<Added> {
+        let mut added = Added::default();
+        // All of a call or nothing: where paths may be taken, each document is a call.
+        let calls: Vec<Vec<NewDocument>> = if overwrite {
+            vec![documents]
+        } else {
+            documents.into_iter().map(|document| vec![document]).collect()
+        };
+        for documents in calls {
+            match self.engine.add(collection, documents, overwrite) {
+                Ok(accepted) => {
+                    for one in accepted {
+                        match one {
+                            Accepted::Created(_) => added.created += 1,
+                            Accepted::Replaced(_) => added.replaced += 1,
+                            Accepted::Unchanged(_) => added.unchanged += 1,
+                        }
+                    }
+                }
+                Err(error) if !overwrite && error.kind() == elodex_search::ErrorKind::Conflict => {
+                    added.kept += 1
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(added)
+    }
+
+    fn has_reranker(&self) -> anyhow::Result<bool> {
+        Ok(self.models.models().any(|model| model.service.kind() == ModelKind::Reranker))
+    }
+
+    fn settle(&self, collection: &str) -> anyhow::Result<()> {
+        self.engine.wait_until_indexed(collection, None, &mut |_| {})?;
+        Ok(())
+    }
+}
