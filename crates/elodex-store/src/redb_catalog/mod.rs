@@ -4,19 +4,28 @@
 //! - `writing`: a write transaction that keeps counters, log and references in step; `accept`, `ingest`, `purge`: what
 //!   is done in one. `group`: callers that write at the same time share a transaction and its fsync.
 //! - `view`: reads. `trouble`: what goes wrong.
-//! - `opening`: the file, its lock and its version, and opening it again after the disk was full.
+//! - `opening`, `disk`: the file, its lock and its version, and opening it again after the disk was full.
 //! - `transfer`: backup and restore. `check`: whether everything adds up.
 
 mod accept;
 mod check;
+#[cfg(test)]
+mod check_tests;
+mod disk;
+#[cfg(test)]
+mod faults;
 mod group;
 mod ingest;
 mod opening;
 mod purge;
 mod rows;
+#[cfg(test)]
+mod script;
 mod sources;
 mod tables;
 mod transfer;
+#[cfg(test)]
+mod transfer_tests;
 mod trouble;
 mod view;
 mod writing;
@@ -67,7 +76,7 @@ impl RedbCatalog {
     }
 
     fn with(opened: Opened) -> Result<Self> {
-        let (id, secret) = opened.prepare().map_err(Trouble::into_error)?;
+        let (id, secret) = opened.identify().map_err(Trouble::into_error)?;
         Ok(Self { opened, group: group::Group::default(), id, secret })
     }
 
@@ -84,7 +93,7 @@ impl RedbCatalog {
     fn commit(&self, jobs: Vec<group::Waiting>) {
         let (runs, waiting): (Vec<_>, Vec<_>) = jobs.into_iter().map(|job| (job.run, job.done)).unzip();
         let committed = self.opened.run(|database| {
-            let transaction = database.begin_write()?;
+            let transaction = opening::begin_write(database)?;
             let mut writing = Writing::begin(&transaction)?;
             for run in runs {
                 run(&mut writing)?;

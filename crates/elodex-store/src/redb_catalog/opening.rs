@@ -1,19 +1,23 @@
 //! The file: where it lies, its version, and opening it again after the disk was full.
 
 use super::corrupt;
+use super::disk::Disk;
 use super::tables::{FORMAT, META, Tables, meta_number};
 use super::trouble::{Result, Trouble};
 use crate::{Error, ErrorKind};
-use redb::backends::InMemoryBackend;
-use redb::{Builder, Database, ReadableTable};
+use redb::backends::{FileBackend, InMemoryBackend};
+use redb::{Builder, Database, ReadableDatabase, ReadableTable, WriteTransaction};
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 /// Name of the file in the data directory.
 pub(super) const FILE: &str = "catalog.redb";
+
+/// Name of the file in the data directory that one process holds locked.
+const LOCK: &str = "lock";
 
 /// How a catalog is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +40,9 @@ pub(super) struct Opened {
     database: RwLock<Option<Database>>,
     /// The database answers nothing more, because a write found no room.
     stopped: AtomicBool,
+    /// Keeps other processes out of the directory.
+    #[expect(dead_code, reason = "it is held, not read")]
+    lock: Option<File>,
 }
 
 impl fmt::Debug for Opened {
@@ -45,25 +52,33 @@ impl fmt::Debug for Opened {
 }
 
 impl Opened {
-    /// `catalog.redb` in `directory`.
+    /// `catalog.redb` in `directory`, made where it is not there.
     pub(super) fn file(directory: &Path, options: &CatalogOptions) -> Result<Self> {
         fs::create_dir_all(directory).map_err(|error| unusable(directory, error))?;
+        let lock = lock(directory)?;
         let path = directory.join(FILE);
-        let fresh = !path.exists();
-        let opened = Self::bare(&path, options)?;
-        if fresh {
-            // The file's name must be on disk as well.
+        if !path.exists() {
+            // It gets its name when it is whole: what a power cut leaves of it is no damaged catalog.
+            let unfinished = directory.join(format!("{FILE}.new"));
+            File::create(&unfinished).map_err(|error| unusable(&unfinished, error))?;
+            Self::bare(&unfinished, options)?.initialise()?;
+            fs::rename(&unfinished, &path)?;
             File::open(directory).and_then(|directory| directory.sync_all())?;
+        } else if fs::metadata(&path)?.len() == 0 {
+            return Err(corrupt(format!("`{}` is empty", path.display())));
         }
+        let opened = Self { lock: Some(lock), ..Self::bare(&path, options)? };
         tracing::debug!(file = %path.display(), "catalog opened");
         Ok(opened)
     }
 
-    /// The file `path`, in a directory that is there.
+    /// The file `path`, which is there: a database, or empty.
     pub(super) fn bare(path: &Path, options: &CatalogOptions) -> Result<Self> {
         let (path, cache) = (path.to_owned(), options.cache_bytes);
         Self::with(move || {
-            builder(cache).create(&path).map_err(|error| match error {
+            let file = OpenOptions::new().read(true).write(true).open(&path);
+            let backend = Disk(FileBackend::new(file.map_err(|error| unusable(&path, error))?)?);
+            builder(cache).create_with_backend(backend).map_err(|error| match error {
                 redb::DatabaseError::Storage(redb::StorageError::Io(io))
                     if io.kind() == std::io::ErrorKind::InvalidData =>
                 {
@@ -76,7 +91,9 @@ impl Opened {
 
     /// A file in memory.
     pub(super) fn in_memory() -> Result<Self> {
-        Self::with(|| Ok(builder(16 << 20).create_with_backend(InMemoryBackend::new())?))
+        let opened = Self::with(|| Ok(builder(16 << 20).create_with_backend(InMemoryBackend::new())?))?;
+        opened.initialise()?;
+        Ok(opened)
     }
 
     /// Whatever `open` opens.
@@ -86,6 +103,7 @@ impl Opened {
             open: Box::new(open),
             database: RwLock::new(Some(database)),
             stopped: AtomicBool::new(false),
+            lock: None,
         })
     }
 
@@ -129,36 +147,54 @@ impl Opened {
         self.stopped.store(true, Ordering::Release);
     }
 
-    /// Makes the tables of a new file, checks the version of an old one, and reads who the catalog is.
-    pub(super) fn prepare(&self) -> Result<(u128, [u8; 32])> {
-        self.run(prepare)
+    /// Makes the tables of a new file.
+    pub(super) fn initialise(&self) -> Result<()> {
+        self.run(|database| {
+            let transaction = begin_write(database)?;
+            let mut tables = Tables::open(&transaction)?;
+            tables.meta.insert("id", random::<16>()?.as_slice())?;
+            tables.meta.insert("secret", random::<32>()?.as_slice())?;
+            for (name, number) in [("format", FORMAT), ("next_revision", 1), ("next_collection", 1)] {
+                tables.meta.insert(name, number.to_le_bytes().as_slice())?;
+            }
+            drop(tables);
+            Ok(transaction.commit()?)
+        })
+    }
+
+    /// Checks the version and reads who the catalog is.
+    pub(super) fn identify(&self) -> Result<(u128, [u8; 32])> {
+        self.run(|database| {
+            let meta = match database.begin_read()?.open_table(META) {
+                Err(redb::TableError::TableDoesNotExist(_)) => {
+                    return Err(corrupt("the database is not a catalog"));
+                }
+                meta => meta?,
+            };
+            require_format(&meta)?;
+            Ok((u128::from_le_bytes(meta_bytes(&meta, "id")?), meta_bytes(&meta, "secret")?))
+        })
     }
 }
 
-fn prepare(database: &Database) -> Result<(u128, [u8; 32])> {
-    let transaction = database.begin_write()?;
-    let fresh = transaction.list_tables()?.next().is_none();
-    let (id, secret) = {
-        let mut meta = transaction.open_table(META)?;
-        if fresh {
-            meta.insert("id", random::<16>()?.as_slice())?;
-            meta.insert("secret", random::<32>()?.as_slice())?;
-            for (name, number) in
-                [("format", u64::from(FORMAT)), ("next_revision", 1), ("next_collection", 1)]
-            {
-                meta.insert(name, number.to_le_bytes().as_slice())?;
-            }
-        }
-        require_format(&meta)?;
-        (u128::from_le_bytes(meta_bytes(&meta, "id")?), meta_bytes(&meta, "secret")?)
-    };
-    drop(Tables::open(&transaction)?);
-    if fresh {
-        transaction.commit()?;
-    } else {
-        transaction.abort()?;
+/// Takes the directory for this process.
+fn lock(directory: &Path) -> Result<File> {
+    let path = directory.join(LOCK);
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let file = file.map_err(|error| unusable(&path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(redb::DatabaseError::DatabaseAlreadyOpen.into()),
+        Err(TryLockError::Error(error)) => Err(unusable(&path, error)),
     }
-    Ok((id, secret))
+}
+
+/// A write transaction that commits in two phases: one that finds no room half-way has done nothing. In one phase the
+/// file could show it as done when it is opened again.
+pub(super) fn begin_write(database: &Database) -> Result<WriteTransaction> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_two_phase_commit(true);
+    Ok(transaction)
 }
 
 /// Random bytes.
@@ -170,7 +206,8 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N]> {
     Ok(bytes)
 }
 
-fn builder(cache_bytes: usize) -> Builder {
+/// How a database is opened.
+pub(super) fn builder(cache_bytes: usize) -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(cache_bytes);
     builder
@@ -186,10 +223,10 @@ fn meta_bytes<const N: usize>(
 
 fn require_format(meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<()> {
     let format = meta_number(meta, "format")?;
-    if format == u64::from(FORMAT) {
+    if format == FORMAT {
         return Ok(());
     }
-    let message = if format > u64::from(FORMAT) {
+    let message = if format > FORMAT {
         format!(
             "the catalog has format {format}, this version reads {FORMAT}; use the newer version that wrote it"
         )
@@ -201,7 +238,7 @@ fn require_format(meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Res
     Err(Error::new(ErrorKind::Corrupt, message).into())
 }
 
-fn unusable(directory: &Path, error: std::io::Error) -> Trouble {
-    let message = format!("cannot make the data directory `{}`", directory.display());
+fn unusable(path: &Path, error: std::io::Error) -> Trouble {
+    let message = format!("cannot use `{}`", path.display());
     Error::new(ErrorKind::Backend, message).caused_by(error).into()
 }

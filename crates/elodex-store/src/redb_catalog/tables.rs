@@ -4,7 +4,7 @@ use super::trouble::Result;
 use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 
 /// Version of everything below. Raise it when an older program must not open the file.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u64 = 1;
 
 /// A row of something that belongs to a source, in pieces: source and number of the piece.
 pub(super) type PieceKey = (u64, u32);

@@ -1,6 +1,6 @@
 //! Backup and restore: all tables as rows of a backup file.
 
-use super::opening::{FILE, Opened};
+use super::opening::{FILE, Opened, begin_write};
 use super::tables::{META, PieceKey, Tables, for_each_table};
 use super::trouble::{Result as Inner, Trouble};
 use super::{CatalogOptions, RedbCatalog};
@@ -64,12 +64,13 @@ impl RedbCatalog {
         require_empty(directory)?;
         let temporary = Temporary::beside(directory)?;
         let summary = {
-            let opened = Opened::bare(&temporary.0.join(FILE), &CatalogOptions::default());
-            let opened = opened.map_err(Trouble::into_error)?;
+            let path = temporary.0.join(FILE);
+            File::create(&path).map_err(|error| unusable(&path, error))?;
+            let opened = Opened::bare(&path, &CatalogOptions::default()).map_err(Trouble::into_error)?;
             let summary =
                 opened.run(|database| restore(database, input, progress)).map_err(Trouble::into_error)?;
             // Is it a catalog that this version reads?
-            opened.prepare().map_err(Trouble::into_error)?;
+            opened.identify().map_err(Trouble::into_error)?;
             opened.renew_id().map_err(Trouble::into_error)?;
             summary
         };
@@ -161,7 +162,7 @@ fn restore(
 ) -> Inner<BackupSummary> {
     let mut reader = Reader::new(input)?;
     loop {
-        let transaction = database.begin_write()?;
+        let transaction = begin_write(database)?;
         let from = reader.progress().bytes;
         let mut tables = Tables::open(&transaction)?;
         let ended = loop {
@@ -269,7 +270,7 @@ impl Opened {
     /// Gives the catalog a new id.
     fn renew_id(&self) -> Inner<()> {
         self.run(|database| {
-            let transaction = database.begin_write()?;
+            let transaction = begin_write(database)?;
             transaction.open_table(META)?.insert("id", super::opening::random::<16>()?.as_slice())?;
             Ok(transaction.commit()?)
         })

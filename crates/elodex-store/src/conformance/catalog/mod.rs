@@ -71,7 +71,7 @@ pub fn run<C: Catalog>(mut make: impl FnMut() -> C) {
 const WIDTH: usize = 4;
 
 /// Settings that say nothing special.
-fn settings() -> CollectionSettings {
+pub fn settings() -> CollectionSettings {
     CollectionSettings {
         space: Space { model: "m".into(), fingerprint: SpaceFingerprint::new([7; 32]), dimensions: WIDTH },
         chunking: Chunking { tokens: 100, overlap: 10, passage_chars: 50, whole: false },
@@ -111,7 +111,7 @@ fn revision(accepted: Accepted) -> Revision {
 }
 
 /// What parsing finds in a text: a chunk for every line, of two passages, in English where it has an `e`.
-fn parse(text: &str) -> Parsed {
+pub fn parse(text: &str) -> Parsed {
     let mut chunks = Vec::new();
     let (mut byte, mut char) = (0, 0);
     for line in text.split_inclusive('\n') {
@@ -147,7 +147,7 @@ fn parse(text: &str) -> Parsed {
 }
 
 /// Vectors that tell revision, chunk and component.
-fn vectors(source: Revision, chunks: u32) -> Vec<f32> {
+pub fn vectors(source: Revision, chunks: u32) -> Vec<f32> {
     (0..chunks as usize * WIDTH).map(|at| source.0 as f32 * 1_000.0 + at as f32).collect()
 }
 
