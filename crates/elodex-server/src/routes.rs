@@ -10,7 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method as HttpMethod, StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{Redirect, Response};
-use axum::routing::{MethodFilter, MethodRouter, get, on};
+use axum::routing::{MethodFilter, MethodRouter, get, on, post};
 use elodex_dialects::{Dialect, Method, Problem, zeroentropy};
 use elodex_types::Fault;
 use serde_json::json;
@@ -18,7 +18,7 @@ use std::time::Duration;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
 /// Paths that belong to no dialect.
-pub(crate) const OWN_PATHS: [&str; 10] = [
+pub(crate) const OWN_PATHS: [&str; 11] = [
     "/",
     "/docs",
     "/openapi.json",
@@ -26,6 +26,7 @@ pub(crate) const OWN_PATHS: [&str; 10] = [
     "/ready",
     "/health",
     "/metrics",
+    "/v1/admin/backup",
     "/v1/models",
     "/models",
     "/v1/health",
@@ -87,6 +88,7 @@ pub fn router(app: App) -> Router {
         .route("/health", with_fallback(get(probes::ready)))
         .route("/v1/health", with_fallback(get(probes::ready)))
         .route("/metrics", with_fallback(get(metrics)))
+        .route("/v1/admin/backup", with_fallback(post(library::backup)))
         .route("/v1/models", with_fallback(get(models)))
         .route("/models", with_fallback(get(models)))
         .fallback(not_found);

@@ -1,7 +1,7 @@
 //! What can be typed.
 
 use crate::library::LibraryArgs;
-use crate::settings::{LocalFlags, SettingFlags};
+use crate::settings::{LocalFlags, SettingFlags, StoreFlags};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use elodex_server::keys::Permission;
@@ -381,7 +381,7 @@ pub(crate) struct DoctorArgs {
     #[command(flatten)]
     pub(crate) models: ModelFlags,
     #[command(flatten)]
-    pub(crate) settings: LocalFlags,
+    pub(crate) settings: StoreFlags,
 }
 
 #[derive(Debug, Subcommand)]

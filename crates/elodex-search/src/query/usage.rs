@@ -12,6 +12,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub(crate) struct UsageMeter {
     rows: Mutex<Rows>,
     written: Mutex<Option<Instant>>,
+    /// Held while rows are on their way to disk, so that whoever flushes next finds them there.
+    writing: Mutex<()>,
 }
 
 /// By kind, subject and minute: calls and bytes.
@@ -39,6 +41,7 @@ impl UsageMeter {
     /// # Errors
     /// As the catalog fails.
     pub(crate) fn flush(&self, catalog: &dyn Catalog) -> Result<()> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = std::mem::take(&mut *self.lock());
         if taken.is_empty() {
             return Ok(());

@@ -1,12 +1,14 @@
 //! Collections, documents and searches: the engine behind them, and what the server keeps around it.
 
 mod answer;
+mod backup;
 mod files;
 mod models;
 mod search;
 mod usage;
 
 pub(crate) use answer::{change, read};
+pub(crate) use backup::backup;
 pub(crate) use files::hand_out;
 pub use models::RegistryModels;
 pub(crate) use search::search;
@@ -18,6 +20,7 @@ use axum::http::HeaderMap;
 use axum::http::header::HOST;
 use elodex_dialects::Problem;
 use elodex_search::SearchEngine;
+use elodex_store::RedbCatalog;
 use elodex_types::{Fault, Kind, Revision, StatusCounts};
 use files::Tokens;
 use std::sync::Arc;
@@ -38,6 +41,8 @@ pub struct Search {
     pub depth: usize,
     /// Candidates a reranker sees where a request names no depth, as the engine was opened with.
     pub rerank_depth: usize,
+    /// The engine's catalog where it lies on this machine, for backups.
+    pub catalog: Option<Arc<RedbCatalog>>,
 }
 
 /// A search engine in service.

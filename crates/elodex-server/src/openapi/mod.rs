@@ -229,6 +229,13 @@ fn add_own_paths(paths: &mut Map<String, Value>) {
         ("/docs", "A page that shows this description", "text/html", false),
         ("/", "Redirects to /docs", "text/html", false),
     ];
+    let backup = json!({
+        "tags": ["server"],
+        "summary": "Everything the catalog holds as one checksummed file, for `elodex restore`; needs permission `all`",
+        "operationId": "post_v1_admin_backup",
+        "responses": {"200": {"description": "the file", "content": {"application/octet-stream": {}}}},
+    });
+    paths.insert("/v1/admin/backup".to_owned(), json!({ "post": backup }));
     for (path, summary, content_type, needs_key) in own {
         let mut operation = json!({
             "tags": ["server"],

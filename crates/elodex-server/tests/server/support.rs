@@ -9,7 +9,7 @@ use elodex_server::{
     Access, App, Defaults, ModelKind, ModelRegistry, RateLimits, RegistryModels, Search, ServedModel,
     ServerConfig, Service, Stopped,
 };
-use elodex_store::{CatalogOptions, MemoryBackend, RedbCatalog};
+use elodex_store::{Catalog, CatalogOptions, MemoryBackend, RedbCatalog};
 use elodex_testkit::golden_dir;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -186,14 +186,16 @@ impl Server {
     pub(crate) fn install(&mut self) {
         let registry = Arc::new(self.registry.take().unwrap());
         let search = self.collections.then(|| {
-            let catalog = RedbCatalog::open(self.folder.path(), &CatalogOptions::default()).unwrap();
+            let catalog =
+                Arc::new(RedbCatalog::open(self.folder.path(), &CatalogOptions::default()).unwrap());
             let models = Arc::new(RegistryModels(Arc::clone(&registry)));
             let options = SearchOptions { chunk_tokens: 32, chunk_overlap: 8, ..SearchOptions::default() };
             let (depth, rerank_depth) = (options.depth, options.rerank_depth);
             let indexes = Arc::new(MemoryBackend::default());
-            let engine = SearchEngine::open(Arc::new(catalog), indexes, models, options).unwrap();
+            let truth = Arc::clone(&catalog) as Arc<dyn Catalog>;
+            let engine = SearchEngine::open(truth, indexes, models, options).unwrap();
             self.search = Some(engine.clone());
-            Search { engine, depth, rerank_depth }
+            Search { engine, depth, rerank_depth, catalog: Some(catalog) }
         });
         self.runtime.block_on(self.app.install(registry, search)).unwrap();
     }

@@ -6,6 +6,7 @@ use crate::cli::DoctorArgs;
 use crate::output;
 use crate::settings::{ConfigFile, ModelEntry, Settings, Sources};
 use crate::sources::{Models, open};
+use crate::store;
 use anyhow::{Context as _, bail, ensure};
 use elodex_kernels::{Isa, Kernels};
 use elodex_models::hub::Hub;
@@ -57,6 +58,7 @@ pub(crate) fn doctor(config: Option<PathBuf>, arguments: DoctorArgs) -> anyhow::
                 Ok(settings) => {
                     report.add("configuration", Ok(place));
                     report.add("key file", key_file(&settings));
+                    report.add("data directory", data_directory(&settings));
                     models(&mut report, &sources, &settings, &arguments.models);
                 }
             }
@@ -106,6 +108,27 @@ fn key_file(settings: &Settings) -> anyhow::Result<String> {
         Some(file) => Ok(format!("{} keys in {}", file.keys.len(), path.display())),
         None => Ok(format!("none at {}", path.display())),
     }
+}
+
+/// Reads the whole catalog and counts everything in it again.
+fn data_directory(settings: &Settings) -> anyhow::Result<String> {
+    let Some(folder) = store::folder(settings)? else { return Ok("none".to_owned()) };
+    if !folder.join("catalog.redb").is_file() {
+        return Ok(format!("nothing in {}", folder.display()));
+    }
+    let found = store::open_catalog(settings)?.check()?;
+    ensure!(
+        found.is_clean(),
+        "{}: {}; restore a backup, or ask for help with this list",
+        folder.display(),
+        found.findings.join("; ")
+    );
+    Ok(format!(
+        "{}: {} collections, {} documents, all whole",
+        folder.display(),
+        found.collections,
+        found.revisions
+    ))
 }
 
 fn models(report: &mut Report, sources: &Sources, settings: &Settings, flags: &crate::cli::ModelFlags) {

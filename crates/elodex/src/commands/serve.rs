@@ -134,7 +134,8 @@ fn open(settings: &Settings, models: Models) -> anyhow::Result<(Arc<ModelRegistr
     if store::folder(settings)?.is_none() {
         return Ok((registry, None));
     }
-    let (engine, _) = store::open(settings, Arc::clone(&registry))?;
-    let search = Search { engine, depth: settings.depth, rerank_depth: settings.rerank_depth };
+    let (engine, catalog) = store::open(settings, Arc::clone(&registry))?;
+    let (depth, rerank_depth) = (settings.depth, settings.rerank_depth);
+    let search = Search { engine, depth, rerank_depth, catalog: Some(catalog) };
     Ok((registry, Some(search)))
 }
