@@ -39,12 +39,17 @@ pub(crate) fn difference(expected: &Sizes, found: &Sizes) -> Option<String> {
         .map(|path| format!("`{}` is not one of its files", path.display()))
 }
 
-/// Brings contents and names of everything below `folder`, and itself, to the disk.
-pub(crate) fn sync(folder: &Path) -> Result<()> {
-    walk(folder, &mut |path, _| match File::open(path) {
-        Ok(file) => file.sync_all(),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
+/// Brings the names of everything below `folder` to the disk, and of files for which `chosen` holds the contents.
+pub(crate) fn sync(folder: &Path, chosen: &dyn Fn(&Path) -> bool) -> Result<()> {
+    walk(folder, &mut |path, metadata| {
+        if !metadata.is_dir() && !chosen(path) {
+            return Ok(());
+        }
+        match File::open(path) {
+            Ok(file) => file.sync_all(),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
     })?;
     File::open(folder)?.sync_all()
 }

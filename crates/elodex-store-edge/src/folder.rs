@@ -141,11 +141,12 @@ impl Folder {
             .map_err(|error| failure("cannot mark", &self.0, error))
     }
 
-    /// To be called after a flush: brings every file of the shard to the disk and notes its size. qdrant-edge leaves
-    /// the closed segments of its log and the names of new files to the system.
+    /// To be called after a flush. qdrant-edge brings the segments' files to the disk, and leaves the closed segments of
+    /// its log and the names of new files to the system: this does the rest, and notes every file's size.
     pub(crate) fn mark_flushed(&self) -> Result<()> {
         let failed = |error| failure("cannot flush", &self.0, error);
-        files::sync(&self.shard()).map_err(failed)?;
+        let log = self.log();
+        files::sync(&self.shard(), &|path| path.starts_with(&log)).map_err(failed)?;
         let sizes = files::sizes(&self.shard()).map_err(failed)?;
         let bytes = serde_json::to_vec(&sizes)
             .map_err(|error| Error::new(ErrorKind::Bug, "cannot write a list of files").caused_by(error))?;

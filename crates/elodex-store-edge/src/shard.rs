@@ -22,6 +22,10 @@ const BUILD_BEAM: usize = 128;
 /// Kilobytes of vectors beyond which segments are not merged: what is added to a collection of any size makes graphs of
 /// this size again, not of all of it. Some 340,000 vectors of 384 components.
 const LARGEST_MERGED_KB: usize = 512 << 10;
+/// Part of a segment that was removed or replaced from which on an optimisation writes it anew.
+const REMOVED_PART: f64 = 0.1;
+/// Points of a segment below which it is not written anew for what was removed.
+const VACUUMED_POINTS: usize = 100;
 /// Bytes of a segment of the write-ahead log.
 const LOG_SEGMENT_BYTES: usize = 4 << 20;
 
@@ -49,6 +53,8 @@ fn config(spec: &IndexSpec, options: EdgeOptions) -> Result<EdgeConfig> {
         default_segment_number: Some(1),
         max_segment_size: Some(LARGEST_MERGED_KB),
         indexing_threshold: Some(options.graph_threshold_kb),
+        deleted_threshold: Some(REMOVED_PART),
+        vacuum_min_vector_number: Some(VACUUMED_POINTS),
         ..EdgeOptimizersConfig::default()
     };
     let log = WalOptions { segment_capacity: LOG_SEGMENT_BYTES, ..WalOptions::default() };

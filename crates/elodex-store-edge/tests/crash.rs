@@ -18,7 +18,7 @@ const DIMENSIONS: usize = 64;
 const POINTS: u64 = 1600;
 const BATCH: u64 = 60;
 /// An optimisation after as many batches.
-const OPTIMISED: u64 = 9;
+const OPTIMISED: u64 = 3;
 
 fn mix(number: u64) -> u64 {
     let mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -119,7 +119,7 @@ fn what_was_flushed_survives_a_kill() {
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let ready = lines.map_while(Result::ok).any(|line| line == "ready");
-        std::thread::sleep(Duration::from_millis(mix(kill) % 400));
+        std::thread::sleep(Duration::from_millis(mix(kill) % 600));
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(ready, "the writing process ended early");
