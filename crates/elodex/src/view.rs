@@ -121,7 +121,7 @@ fn timings(response: &Value) -> String {
     let shown = stages
         .iter()
         .filter_map(|(stage, time)| Some((stage, time.as_f64()?)))
-        .filter(|(_, time)| *time > 0.0);
+        .filter(|(_, time)| *time >= 0.05);
     shown.map(|(stage, time)| format!("{stage} {time:.1} ms")).collect::<Vec<_>>().join(" · ")
 }
 
