@@ -135,17 +135,17 @@ pub(super) fn torn_files_start_anew(setting: &Setting) {
     fill(probe.path());
     let count = files(probe.path()).len();
     for at in 0..count {
-        for keep in [None, Some(0), Some(2)] {
+        for kept_part in [None, Some(0.0), Some(0.5)] {
             let directory = tempfile::tempdir().unwrap();
             let oracle = fill(directory.path());
             let all = files(directory.path());
             let Some(path) = all.get(at) else { continue };
-            match keep {
+            match kept_part {
                 None => std::fs::remove_file(path).unwrap(),
                 Some(part) => {
                     let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
                     let length = file.metadata().unwrap().len();
-                    file.set_len(if part == 0 { 0 } else { length / part }).unwrap();
+                    file.set_len((length as f64 * part) as u64).unwrap();
                 }
             }
             let backend = (setting.open)(directory.path());
