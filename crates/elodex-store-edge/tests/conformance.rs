@@ -1,4 +1,5 @@
 //! The chunk index's contract, on qdrant-edge.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use elodex_store::conformance::index::{Case, Setting};
 use elodex_store_edge::{EdgeBackend, EdgeOptions};

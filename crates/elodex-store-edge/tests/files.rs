@@ -1,4 +1,5 @@
 //! What the index leaves on the disk.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use elodex_store::{CollectionId, ErrorKind, IndexBackend, IndexSpec, Point, Precision, SparseVector};
 use elodex_store_edge::{EdgeBackend, EdgeOptions};
