@@ -134,6 +134,7 @@ impl<'a, A: Field<'a>, B: Field<'a>, C: Field<'a>> Field<'a> for (A, B, C) {
 /// Writes a backup file.
 pub(crate) struct Writer<'o> {
     out: &'o mut dyn Write,
+    total: u64,
     payload: Vec<u8>,
     /// Rows in `payload`; the table's name is in front of them.
     gathered: u64,
@@ -144,9 +145,11 @@ pub(crate) struct Writer<'o> {
 }
 
 impl<'o> Writer<'o> {
-    pub(crate) fn new(out: &'o mut dyn Write) -> Result<Self> {
+    /// Begins a backup of `total` rows.
+    pub(crate) fn new(out: &'o mut dyn Write, total: u64) -> Result<Self> {
         let mut writer = Self {
             out,
+            total,
             payload: Vec::new(),
             gathered: 0,
             frames: 0,
@@ -184,8 +187,8 @@ impl<'o> Writer<'o> {
         Ok(true)
     }
 
-    pub(crate) fn progress(&self, total: u64) -> BackupProgress {
-        BackupProgress { rows: self.rows, total: Some(total), bytes: self.bytes }
+    pub(crate) fn progress(&self) -> BackupProgress {
+        BackupProgress { rows: self.rows, total: Some(self.total), bytes: self.bytes }
     }
 
     pub(crate) fn finish(mut self) -> Result<BackupSummary> {

@@ -1,5 +1,6 @@
 //! Files of earlier versions are read. `fixtures/v1` was written by `write_the_fixture`: never write it again once a
 //! release has it; a new format gets a new fixture beside it.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use elodex_store::conformance::catalog::{parse, settings, vectors};
 use elodex_store::{Catalog, CatalogOptions, Counts, IndexOperation, RedbCatalog, UsageKind, UsageRow};

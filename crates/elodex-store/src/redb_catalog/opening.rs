@@ -191,6 +191,9 @@ fn lock(directory: &Path) -> Result<File> {
 
 /// A write transaction that commits in two phases: one that finds no room half-way has done nothing. In one phase the
 /// file could show it as done when it is opened again.
+///
+/// Not with the database's quick repair: it would write what is free in the file with every commit, which makes small
+/// commits some five times slower at 500 MB. Without, opening after a kill walks the file, about a second for 1 GB.
 pub(super) fn begin_write(database: &Database) -> Result<WriteTransaction> {
     let mut transaction = database.begin_write()?;
     transaction.set_two_phase_commit(true);
@@ -210,6 +213,9 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N]> {
 pub(super) fn builder(cache_bytes: usize) -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(cache_bytes);
+    builder.set_repair_callback(|session| {
+        tracing::info!(done = session.progress(), "the catalog was not closed; finding what is free in it");
+    });
     builder
 }
 

@@ -1,4 +1,4 @@
-//! The tables of the file. `ARCHITECTURE.md` of the crate says what each is for.
+//! The tables of the file.
 
 use super::trouble::Result;
 use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};

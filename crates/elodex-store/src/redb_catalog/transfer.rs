@@ -36,11 +36,11 @@ impl RedbCatalog {
             };
         }
         for_each_table!(count);
-        let mut writer = Writer::new(out)?;
+        let mut writer = Writer::new(out, total)?;
         macro_rules! dump {
             ($field:ident, $constant:ident, $key:ty, $value:ty) => {
                 let table = super::tables::$constant;
-                self.told(dump(&transaction, table, &mut writer, &mut |at| progress(at(total))))?;
+                self.told(dump(&transaction, table, &mut writer, progress))?;
             };
         }
         for_each_table!(dump);
@@ -99,7 +99,7 @@ fn dump<K, V>(
     transaction: &ReadTransaction,
     definition: TableDefinition<'static, K, V>,
     writer: &mut Writer<'_>,
-    progress: &mut dyn FnMut(&dyn Fn(u64) -> BackupProgress),
+    progress: &mut dyn FnMut(BackupProgress),
 ) -> Inner<()>
 where
     K: Key + 'static,
@@ -112,7 +112,7 @@ where
     for row in transaction.open_table(definition)?.iter()? {
         let (key, value) = row?;
         if writer.row(&name, &key.value(), &value.value())? {
-            progress(&|total| writer.progress(total));
+            progress(writer.progress());
         }
     }
     Ok(())

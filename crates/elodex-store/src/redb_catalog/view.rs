@@ -14,6 +14,7 @@ use crate::{
 use elodex_types::{ChunkId, Content, Revision};
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::{Bound, Range};
 use std::sync::Arc;
 
@@ -176,13 +177,16 @@ impl View<'_> {
         let mut seen: HashMap<Revision, Option<Arc<Document>>> = HashMap::new();
         for id in ids {
             let revision = id.revision();
-            if !seen.contains_key(&revision) {
-                let row =
-                    documents.get(revision.0)?.map(|row| decode::<DocumentRow>(row.value())).transpose()?;
-                let row = row.filter(|row| row.live && row.collection == collection.0);
-                seen.insert(revision, row.map(|row| Arc::new(row.into_document(revision.0))));
-            }
-            let Some(Some(document)) = seen.get(&revision) else { continue };
+            let document = match seen.entry(revision) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => {
+                    let row = documents.get(revision.0)?;
+                    let row = row.map(|row| decode::<DocumentRow>(row.value())).transpose()?;
+                    let row = row.filter(|row| row.live && row.collection == collection.0);
+                    entry.insert(row.map(|row| Arc::new(row.into_document(revision.0))))
+                }
+            };
+            let Some(document) = document else { continue };
             if document.parsed.as_ref().is_none_or(|parsed| id.ordinal() >= parsed.chunks) {
                 continue;
             }
@@ -267,10 +271,11 @@ impl View<'_> {
             }
             let (revision, collection) = row?;
             let collection = collection.value();
-            if !there.contains_key(&collection) {
-                there.insert(collection, self.has_collection(CollectionId(collection))?);
-            }
-            if there[&collection] {
+            let is_there = match there.entry(collection) {
+                Entry::Occupied(entry) => *entry.get(),
+                Entry::Vacant(entry) => *entry.insert(self.has_collection(CollectionId(collection))?),
+            };
+            if is_there {
                 found.push(load(&documents, revision.value())?);
             }
         }

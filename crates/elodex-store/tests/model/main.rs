@@ -1,4 +1,5 @@
 //! Random calls on the catalog and on a plain model of what is seen of it: they never differ.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod plain;
 
