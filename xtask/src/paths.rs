@@ -20,8 +20,3 @@ pub(crate) fn target() -> PathBuf {
 pub(crate) fn binary(profile: &str) -> PathBuf {
     target().join(profile).join(format!("elodex{}", std::env::consts::EXE_SUFFIX))
 }
-
-/// A tiny seeded model with random weights that the tests use.
-pub(crate) fn golden_model(name: &str) -> PathBuf {
-    root().join("crates/elodex-testkit/golden").join(name).join("model")
-}

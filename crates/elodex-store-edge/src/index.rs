@@ -107,8 +107,15 @@ impl EdgeIndex {
 
     /// Uses a shard that was made or loaded.
     fn put(&self, shard: EdgeShard) -> Result<()> {
-        // Walks every segment, so that damage shows here and not in the first search.
-        guard("count", || shard.count(CountRequest { filter: None, exact: true }))?;
+        // Walks every segment, so that damage shows here and not in the first search. A kill within an optimisation may
+        // leave a segment beside the one that was made of it: points are counted twice then, but listed once.
+        let counted = guard("count", || shard.count(CountRequest { filter: None, exact: true }))?;
+        let listed = guard("list", || list(&shard, 0, counted + 1))?.len();
+        if listed != counted {
+            let message =
+                format!("the index holds {counted} points under {listed} ids: an optimisation was cut off");
+            return Err(Error::new(ErrorKind::Corrupt, message));
+        }
         self.writing().indexed = guard("read", || Ok(shard.info().payload_schema.into_keys().collect()))?;
         *self.shard.write().unwrap_or_else(PoisonError::into_inner) = Some(shard);
         Ok(())
@@ -347,15 +354,7 @@ impl ChunkIndex for EdgeIndex {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let request = ScrollRequest {
-            offset: Some(PointId::NumId(first)),
-            limit: Some(limit),
-            filter: None,
-            with_payload: Some(WithPayloadInterface::Bool(false)),
-            with_vector: WithVector::Bool(false),
-            order_by: None,
-        };
-        let (records, _) = self.with("list", |shard| shard.scroll(request))?;
+        let records = self.with("list", |shard| list(shard, first, limit))?;
         let numbered = records.into_iter().filter_map(|record| match record.id {
             PointId::NumId(id) => Some(ChunkId::from_raw(id)),
             PointId::Uuid(_) => None,
@@ -415,4 +414,21 @@ fn edge_point(point: &Point) -> Result<qdrant_edge::PointStructPersisted> {
     };
     let payload = json!({ ATTRIBUTES: point.metadata });
     Ok(PointStruct::new(PointId::NumId(point.id.as_raw()), vectors, payload).into())
+}
+
+/// Points from the id `first` on in the order of their ids, each once, without vectors and attributes.
+fn list(
+    shard: &EdgeShard,
+    first: u64,
+    limit: usize,
+) -> Result<Vec<qdrant_edge::Record>, qdrant_edge::OperationError> {
+    let request = ScrollRequest {
+        offset: Some(PointId::NumId(first)),
+        limit: Some(limit),
+        filter: None,
+        with_payload: Some(WithPayloadInterface::Bool(false)),
+        with_vector: WithVector::Bool(false),
+        order_by: None,
+    };
+    shard.scroll(request).map(|(records, _)| records)
 }

@@ -72,13 +72,13 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct ModelFlags {
     /// Model to serve: a directory or `owner/name[@revision]` of the hub; repeatable.
-    #[arg(long = "model", value_name = "[NAME=]SOURCE")]
+    #[arg(long = "model", value_name = "[NAME=]SOURCE", global = true)]
     pub(crate) models: Vec<String>,
     /// Another name for a model, and the role of what comes through it; repeatable.
-    #[arg(long = "alias", value_name = "ALIAS=MODEL[:ROLE]")]
+    #[arg(long = "alias", value_name = "ALIAS=MODEL[:ROLE]", global = true)]
     pub(crate) aliases: Vec<String>,
     /// Serve models whose licence forbids commercial use.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(crate) accept_license: bool,
 }
 
@@ -181,7 +181,7 @@ pub(crate) struct SearchArgs {
     pub(crate) no_rerank: bool,
     /// Candidates of each first-stage list.
     #[arg(long, value_name = "NUMBER")]
-    pub(crate) candidates: Option<usize>,
+    pub(crate) depth: Option<usize>,
     /// Condition on attributes, such as {"lang": {"$eq": "en"}}.
     #[arg(long, value_name = "JSON")]
     pub(crate) filter: Option<String>,
@@ -402,4 +402,15 @@ pub(crate) enum KeysCommand {
         /// The key's id, from `elodex keys list`.
         id: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn no_two_arguments_of_a_command_clash() {
+        Cli::command().debug_assert();
+    }
 }

@@ -32,7 +32,7 @@ pub(crate) fn search(sources: &Sources, arguments: &SearchArgs) -> anyhow::Resul
     if let Some(threshold) = arguments.threshold {
         body["threshold"] = json!(threshold);
     }
-    if let Some(depth) = arguments.candidates {
+    if let Some(depth) = arguments.depth {
         body["depth"] = json!(depth);
     }
     let answer = target.call("/v1/search", &body)?;

@@ -23,11 +23,6 @@ impl Local {
     pub(crate) fn open(sources: &Sources, models: &ModelFlags) -> anyhow::Result<Self> {
         let settings = Settings::read(sources)?;
         let models = crate::commands::models(sources, models)?;
-        if models.entries.is_empty() {
-            bail!(
-                "no model to search with; pass --model NAME=SOURCE, list models in the configuration file, or name a server with --url"
-            );
-        }
         let models = Arc::new(store::load_models(&settings, models)?);
         let (engine, _) = store::open(&settings, Arc::clone(&models))?;
         Ok(Self { engine, models })

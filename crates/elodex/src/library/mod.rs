@@ -17,10 +17,10 @@ use std::ops::AddAssign;
 #[derive(Debug, Args)]
 pub(crate) struct LibraryArgs {
     /// A running server [default: the data directory of this machine].
-    #[arg(long, value_name = "URL", env = "ELODEX_URL")]
+    #[arg(long, value_name = "URL", env = "ELODEX_URL", global = true)]
     pub(crate) url: Option<String>,
     /// The server's API key.
-    #[arg(long, value_name = "KEY", env = "ELODEX_API_KEY", hide_env_values = true, requires = "url")]
+    #[arg(long, value_name = "KEY", env = "ELODEX_API_KEY", hide_env_values = true, global = true)]
     pub(crate) key: Option<String>,
     #[command(flatten)]
     pub(crate) models: ModelFlags,

@@ -89,16 +89,8 @@ impl Choice for OfModel {
 pub(crate) struct OfStore;
 
 impl Choice for OfStore {
-    const KEYS: &[&str] = &[
-        "data_dir",
-        "default_embedder",
-        "default_reranker",
-        "depth",
-        "rerank_depth",
-        "threads",
-        "isa",
-        "batch_tokens",
-    ];
+    const KEYS: &[&str] =
+        &["data_dir", "default_embedder", "default_reranker", "threads", "isa", "batch_tokens"];
 }
 
 /// The flags of the settings of a [`Choice`]; the others have none at that command.
@@ -113,7 +105,12 @@ pub(crate) type StoreFlags = ChosenFlags<OfStore>;
 
 impl<C: Choice + Default> Args for ChosenFlags<C> {
     fn augment_args(command: Command) -> Command {
-        command.args(DEFINITIONS.iter().filter(|definition| C::KEYS.contains(&definition.key)).map(argument))
+        command.args(DEFINITIONS.iter().filter(|definition| C::KEYS.contains(&definition.key)).map(
+            |definition| {
+                // Commands with commands of their own take them in either place.
+                argument(definition).global(true)
+            },
+        ))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
