@@ -12,7 +12,7 @@ use std::ops::{Bound, Range};
 /// nothing.
 ///
 /// # Life of a document
-/// [`put`](Self::put) makes a revision `not_parsed`; ingestion finds it with [`pending`](Self::pending), calls
+/// [`put`](Self::put) makes a revision `not_parsed`; ingestion finds it with [`pending`](CatalogView::pending), calls
 /// [`begin`](Self::begin), [`store_parsed`](Self::store_parsed), [`store_vectors`](Self::store_vectors), writes the index
 /// and calls [`publish`](Self::publish), which makes the revision live, the one before it not, and logs what the index
 /// must forget. A revision that was replaced or deleted meanwhile answers these calls with `false`: its work is dropped.
@@ -84,16 +84,19 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     /// As the backend fails.
     fn delete(&self, collection: CollectionId, paths: &[String]) -> Result<Vec<String>>;
 
-    /// Marks revisions as `Parsing` or `Indexing`. Returns which are still wanted.
+    /// Marks revisions as `Parsing` (from `NotParsed`) or `Indexing` (from `NotIndexed`); again after a kill. Returns
+    /// which are still wanted and wait for that.
     ///
     /// # Errors
-    /// As the backend fails.
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for another status.
     fn begin(&self, revisions: &[Revision], status: IndexStatus) -> Result<Vec<bool>>;
 
-    /// Keeps what parsing found; the revision is `not_indexed` then.
+    /// Keeps what parsing found; the revision is `not_indexed` then. What is parsed already answers `false`: chunks
+    /// never change.
     ///
     /// # Errors
-    /// [`ErrorKind::Full`](crate::ErrorKind::Full) and the like.
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) where the numbers in `info` are not those of text, pages and
+    /// chunks; [`ErrorKind::Full`](crate::ErrorKind::Full) and the like.
     fn store_parsed(&self, parsed: Vec<(Revision, Parsed)>) -> Result<Vec<bool>>;
 
     /// Keeps a revision's vectors, one of the space's width per chunk, row after row, and logs
@@ -103,16 +106,18 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) where the number of components is not chunks × width.
     fn store_vectors(&self, vectors: Vec<(Revision, Vec<f32>)>) -> Result<Vec<bool>>;
 
-    /// Makes revisions live and `indexed`. Returns for each whether it is live, and the log entry of what it replaced.
+    /// Makes revisions live and `indexed`. Returns for each whether it is live, and the log entry of what it replaced. A
+    /// revision that is live already stays so.
     ///
     /// # Errors
-    /// As the backend fails.
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for one that is wanted and whose vectors are not stored.
     fn publish(&self, revisions: &[Revision]) -> Result<Vec<Published>>;
 
     /// Records a failure with its reason: `ParsingFailed` or `IndexingFailed`. The live revision, if another, stays.
+    /// Nothing happens to a revision that does not wait any more.
     ///
     /// # Errors
-    /// As the backend fails.
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for another status.
     fn fail(&self, revision: Revision, status: IndexStatus, reason: &str) -> Result<()>;
 
     /// Forgets log entries up to and with `sequence`: the index has them on disk.
@@ -148,7 +153,7 @@ pub enum Published {
     Superseded,
 }
 
-/// Reads of one consistent state.
+/// Reads of one consistent state. A collection that is gone has nothing: lists and counts of it are empty.
 pub trait CatalogView {
     /// All collections, by name.
     ///
@@ -215,16 +220,16 @@ pub trait CatalogView {
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for a page that is not there.
     fn page(&self, document: &Document, page: u32) -> Result<Range<usize>>;
 
-    /// A parsed document's chunks `ordinals`, in order.
+    /// A parsed document's chunks `ordinals`, in order; those that are not there are left out.
     ///
     /// # Errors
-    /// As the backend fails.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where it is not parsed.
     fn chunks(&self, document: &Document, ordinals: Range<u32>) -> Result<Vec<Chunk>>;
 
-    /// The vectors of `chunks`, row after row; `None` until they are stored.
+    /// The vectors of `chunks`, row after row, those that are not there left out; `None` until they are stored.
     ///
     /// # Errors
-    /// As the backend fails.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where the source is gone.
     fn vectors(&self, document: &Document, chunks: Range<u32>) -> Result<Option<Vec<f32>>>;
 
     /// The chunks that are live among `ids`, in the order of `ids`; the others are left out.
