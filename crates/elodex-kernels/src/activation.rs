@@ -127,27 +127,6 @@ macro_rules! with_function {
 }
 pub(crate) use with_function;
 
-struct Activate<'a> {
-    values: &'a mut [f32],
-    activation: Activation,
-}
-
-impl Operation for Activate<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        with_function!(self.activation, F => activate::<S, F>(simd, self.values));
-    }
-}
-
-#[inline(always)]
-fn activate<S: Simd, F: Function>(simd: S, values: &mut [f32]) {
-    for chunk in values.chunks_mut(S::LANES) {
-        simd.store_cut(F::apply(simd, simd.load_padded(chunk)), chunk);
-    }
-}
-
 struct Gate<'a> {
     gate_up: &'a [f32],
     width: usize,
@@ -177,11 +156,6 @@ fn gate<S: Simd, F: Function>(simd: S, gate_up: &[f32], width: usize, out: &mut 
 }
 
 impl Kernels {
-    /// In place on a small slice.
-    pub fn activate(self, values: &mut [f32], activation: Activation) {
-        self.dispatch(Activate { values, activation });
-    }
-
     /// `out[m, i] = activation(gate_up[m, 0..i]) ⊙ gate_up[m, i..2i]` for i = `width`.
     ///
     /// # Panics

@@ -4,7 +4,7 @@ use crate::dispatch::Operation;
 use crate::isa::Kernels;
 use crate::parallel::{Parallelism, for_each_row_block};
 use crate::simd::{LANE_INDEX, Simd};
-use crate::vector::dot;
+use crate::vector::sum_of_squares;
 
 struct LayerNorm<'a> {
     x: &'a mut [f32],
@@ -86,7 +86,7 @@ impl Operation for RmsNorm<'_> {
         let width = self.weight.len();
         for row in self.x.chunks_exact_mut(self.row_width) {
             for vector in row[self.first..self.first + self.vectors * width].chunks_exact_mut(width) {
-                let mean_square = dot(simd, vector, vector) / width as f32;
+                let mean_square = sum_of_squares(simd, vector) / width as f32;
                 let factor = simd.splat(1.0 / (mean_square + self.eps).sqrt());
                 for (chunk, weight) in vector.chunks_mut(S::LANES).zip(self.weight.chunks(S::LANES)) {
                     let value = simd.mul(simd.load_padded(chunk), factor);

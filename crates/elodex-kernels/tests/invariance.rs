@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{every_isa, noise};
+use common::{activated, every_isa, noise};
 use elodex_kernels::{Activation, Attention, Epilogue, Kernels, Parallelism, RelativeBias, RopeTable};
 use proptest::prelude::*;
 
@@ -138,11 +138,9 @@ proptest! {
         values in proptest::collection::vec(-30f32..30.0, 1..70), activation in activations(),
     ) {
         for kernels in every_isa() {
-            let mut together = values.clone();
-            kernels.activate(&mut together, activation);
+            let together = activated(kernels, &values, activation);
             for (&value, &expected) in values.iter().zip(&together) {
-                let mut alone = [value];
-                kernels.activate(&mut alone, activation);
+                let alone = activated(kernels, &[value], activation);
                 prop_assert_eq!(alone[0].to_bits(), expected.to_bits(), "{}", kernels.isa());
             }
         }

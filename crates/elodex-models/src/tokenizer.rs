@@ -167,11 +167,6 @@ impl TextTokenizer {
         if pair { self.pair.added() } else { self.single.added() }
     }
 
-    /// Id of a token given literally.
-    pub fn token_id(&self, token: &str) -> Option<u32> {
-        self.inner.token_to_id(token)
-    }
-
     /// The tokens of ids, for `/tokenize`.
     pub fn token(&self, id: u32) -> Option<String> {
         self.inner.id_to_token(id)

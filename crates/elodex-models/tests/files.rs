@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use elodex_models::ErrorKind;
-use elodex_models::files::{ChatRerank, ModelFiles, Module, Overrides, Pooling, PoolingMode};
+use elodex_models::files::{ChatRerank, ModelFiles, Module, Pooling, PoolingMode};
 use serde_json::{Value, json};
 use std::path::Path;
 use tempfile::TempDir;
@@ -231,12 +231,6 @@ fn prompts_come_from_the_files_then_from_the_table() {
     fill(named.path(), &[("e5-base-v2/config.json", bert())]);
     let files = ModelFiles::open(&named.path().join("e5-base-v2")).unwrap();
     assert_eq!((files.id.as_str(), files.prompts.query.as_deref()), ("e5-base-v2", Some("query: ")));
-
-    let table = named.path().join("table.toml");
-    std::fs::write(&table, "[[model]]\nids = [\"e5-base-v2\"]\nquery = \"mine: \"\nstrip = true\n").unwrap();
-    let overrides = Overrides::with_file(&table).unwrap();
-    let files = ModelFiles::open_with(&named.path().join("e5-base-v2"), None, &overrides).unwrap();
-    assert_eq!((files.strip, files.prompts.query.as_deref()), (true, Some("mine: ")));
 }
 
 #[test]

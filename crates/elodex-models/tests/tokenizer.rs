@@ -201,15 +201,14 @@ fn spans_are_code_points_of_the_original() {
     let tokens = load(&qwen(), true).encode("İa THE").unwrap();
     assert_eq!(tokens.spans.last(), Some(&(2, 6)));
     assert_eq!(tokens.spans[0], (0, 1));
-    let the = load(&qwen(), true).token_id("Ġthe").unwrap();
-    assert_eq!(tokens.ids.last(), Some(&the));
+    let last = tokens.ids.last().and_then(|&id| load(&qwen(), true).token(id));
+    assert_eq!(last.as_deref(), Some("Ġthe"));
 }
 
 #[test]
 fn vocabulary() {
     let tokenizer = load(&bert(), false);
     assert_eq!(tokenizer.vocab_size(), 15);
-    assert_eq!((tokenizer.token_id("cat"), tokenizer.token_id("dog")), (Some(5), None));
     assert_eq!((tokenizer.token(5).as_deref(), tokenizer.token(99)), (Some("cat"), None));
     let mut gap = bert();
     gap["added_tokens"][0]["id"] = json!(3);

@@ -1,6 +1,6 @@
 //! Inputs and comparisons that several test files share.
 
-use elodex_kernels::{Isa, Kernels};
+use elodex_kernels::{Activation, Epilogue, Isa, Kernels, Parallelism};
 
 /// Kernels of every instruction set of this machine.
 pub(crate) fn every_isa() -> impl Iterator<Item = Kernels> {
@@ -17,4 +17,13 @@ pub(crate) fn noise(length: usize, seed: u64) -> Vec<f32> {
         (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
     };
     (0..length).map(step).collect()
+}
+
+/// `activation` of every value as a linear layer applies it: its weights are the values and its input is 1.
+pub(crate) fn activated(kernels: Kernels, values: &[f32], activation: Activation) -> Vec<f32> {
+    let weight = kernels.pack(values, values.len(), 1);
+    let epilogue = Epilogue { bias: None, activation, residual: None };
+    let mut out = vec![0.0; values.len()];
+    kernels.linear(&[1.0], 1, &weight, epilogue, &mut out, Parallelism::Serial);
+    out
 }

@@ -3,13 +3,14 @@
 //!
 //! Post-norm, learned positions from 0, two segments, erf GELU, biases everywhere.
 
-use super::loader::{activation, check_sizes, head_dim, part, positions, unsupported};
+use super::loader::{activation, part, unsupported};
+use super::sizes::Sizes;
 use super::{Arch, Classifier, Loader, Network};
 use crate::Result;
 use crate::exec::Backbone;
 use crate::files::PoolingMode;
 use crate::heads::Head;
-use crate::spec::{LayerSpec, LayerWeights, NormKind, NormPlacement, TransformerSpec, Weights};
+use crate::spec::{LayerWeights, Weights};
 use elodex_kernels::Activation;
 use serde::Deserialize;
 
@@ -42,7 +43,7 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
     let backbone = backbone(loader, &config, &prefix, 0)?;
     let classifier = if loader.architecture() == "BertForSequenceClassification" {
         let hidden = config.hidden_size;
-        let pooler = loader.linear(&[part(format!("{prefix}pooler.dense"), hidden)], hidden, true)?;
+        let pooler = loader.linear(&format!("{prefix}pooler.dense"), hidden, hidden, true)?;
         let label = loader.one_label("classifier", hidden, true)?;
         let heads = vec![Head::Dense(pooler, Activation::Tanh), Head::Dense(label, Activation::Identity)];
         Some(Classifier { pooling: PoolingMode::Cls, heads })
@@ -64,15 +65,16 @@ pub(super) fn backbone(
         return Err(unsupported(format!("position_embedding_type `{kind}` is not supported")));
     }
     let hidden = config.hidden_size;
-    check_sizes(
+    let sizes = Sizes {
         hidden,
-        config.num_attention_heads,
-        config.num_attention_heads,
-        config.intermediate_size,
-        config.num_hidden_layers,
-    )?;
-    let head_dim = head_dim(hidden, config.num_attention_heads)?;
-    let max_positions = positions(config.max_position_embeddings, position_offset)?;
+        heads: config.num_attention_heads,
+        intermediate: config.intermediate_size,
+        layers: config.num_hidden_layers,
+        vocab: config.vocab_size,
+        positions: config.max_position_embeddings,
+        position_offset,
+    };
+    let spec = sizes.encoder(config.layer_norm_eps, activation(&config.hidden_act)?)?;
 
     let embeddings = format!("{prefix}embeddings");
     let weights = Weights {
@@ -94,51 +96,22 @@ pub(super) fn backbone(
         final_norm: None,
         relative_bias: None,
     };
-    let spec = TransformerSpec {
-        hidden,
-        heads: config.num_attention_heads,
-        kv_heads: config.num_attention_heads,
-        head_dim,
-        intermediate: config.intermediate_size,
-        vocab: config.vocab_size,
-        max_positions,
-        position_offset,
-        norm: NormKind::LayerNorm,
-        norm_eps: config.layer_norm_eps,
-        placement: NormPlacement::Post,
-        causal: false,
-        attention_scale: (head_dim as f32).sqrt().recip(),
-        activation: activation(&config.hidden_act)?,
-        gated: false,
-        layers: vec![LayerSpec::default(); config.num_hidden_layers],
-        rotary: vec![],
-    };
     Ok(Backbone::new(spec, weights, loader.kernels))
 }
 
 fn layer(loader: &Loader<'_>, config: &Config, name: &str) -> Result<LayerWeights> {
-    let hidden = config.hidden_size;
+    let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
     let attention =
         ["query", "key", "value"].map(|role| part(format!("{name}.attention.self.{role}"), hidden));
+    let attention_out = format!("{name}.attention.output");
+    let (up, down) = (format!("{name}.intermediate"), format!("{name}.output"));
     Ok(LayerWeights {
-        qkv: loader.linear(&attention, hidden, true)?,
+        qkv: loader.stacked(&attention, hidden, true)?,
         head_norms: None,
-        attention_out: loader.linear(
-            &[part(format!("{name}.attention.output.dense"), hidden)],
-            hidden,
-            true,
-        )?,
-        attention_norm: Some(loader.norm(&format!("{name}.attention.output.LayerNorm"), hidden, true)?),
-        up: loader.linear(
-            &[part(format!("{name}.intermediate.dense"), config.intermediate_size)],
-            hidden,
-            true,
-        )?,
-        down: loader.linear(
-            &[part(format!("{name}.output.dense"), hidden)],
-            config.intermediate_size,
-            true,
-        )?,
-        feed_forward_norm: loader.norm(&format!("{name}.output.LayerNorm"), hidden, true)?,
+        attention_out: loader.linear(&format!("{attention_out}.dense"), hidden, hidden, true)?,
+        attention_norm: Some(loader.norm(&format!("{attention_out}.LayerNorm"), hidden, true)?),
+        up: loader.linear(&format!("{up}.dense"), intermediate, hidden, true)?,
+        down: loader.linear(&format!("{down}.dense"), hidden, intermediate, true)?,
+        feed_forward_norm: loader.norm(&format!("{down}.LayerNorm"), hidden, true)?,
     })
 }

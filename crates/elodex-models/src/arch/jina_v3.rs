@@ -4,13 +4,12 @@
 //! of the two retrieval tasks are merged into the weights when loading, W + (α/r)·B·A as upstream computes it, so each
 //! role has a transformer of its own.
 
-use super::loader::{Part, activation, check_sizes, corrupt, head_dim, part, positions};
+use super::loader::{activation, corrupt};
+use super::sizes::{Sizes, check_sizes, rotary_layers, whole_head_rotary};
 use super::{Arch, Loader, Network};
 use crate::Result;
 use crate::exec::Backbone;
-use crate::spec::{
-    LayerSpec, LayerWeights, Linear, NormKind, NormPlacement, Rotary, TransformerSpec, Weights,
-};
+use crate::spec::{LayerWeights, Linear, TransformerSpec, Weights};
 use serde::Deserialize;
 
 pub(super) const ARCH: Arch = Arch { names: &["XLMRobertaLoRA"], model_type: "", load };
@@ -37,8 +36,6 @@ struct Config {
 
 fn load(loader: &Loader<'_>) -> Result<Network> {
     let config: Config = loader.parse()?;
-    let heads = config.num_attention_heads;
-    check_sizes(config.hidden_size, heads, heads, config.intermediate_size, config.num_hidden_layers)?;
     check_sizes(config.lora_rank, 1, 1, 1, 1)?;
     let prefix =
         loader.prefix(&["roberta.", ""], "embeddings.word_embeddings.parametrizations.weight.original")?;
@@ -64,10 +61,21 @@ struct Adapted<'a> {
 fn backbone(adapted: &Adapted<'_>) -> Result<Backbone> {
     let Adapted { loader, config, prefix, .. } = adapted;
     let hidden = config.hidden_size;
-    let head_dim = head_dim(hidden, config.num_attention_heads)?;
-    if !head_dim.is_multiple_of(2) {
-        return Err(corrupt(format!("head width is {head_dim}; rotary positions need an even one")));
-    }
+    let sizes = Sizes {
+        hidden,
+        heads: config.num_attention_heads,
+        intermediate: config.intermediate_size,
+        layers: config.num_hidden_layers,
+        vocab: config.vocab_size,
+        positions: config.max_position_embeddings,
+        position_offset: 0,
+    };
+    let encoder = sizes.encoder(config.layer_norm_eps, activation(&config.hidden_act)?)?;
+    let spec = TransformerSpec {
+        layers: rotary_layers(config.num_hidden_layers),
+        rotary: vec![whole_head_rotary(config.rotary_emb_base, encoder.head_dim)?],
+        ..encoder
+    };
     let weights = Weights {
         tokens: adapted.embedding("embeddings.word_embeddings", config.vocab_size)?,
         positions: None,
@@ -76,25 +84,6 @@ fn backbone(adapted: &Adapted<'_>) -> Result<Backbone> {
         layers: (0..config.num_hidden_layers).map(|index| adapted.layer(index)).collect::<Result<_>>()?,
         final_norm: None,
         relative_bias: None,
-    };
-    let spec = TransformerSpec {
-        hidden,
-        heads: config.num_attention_heads,
-        kv_heads: config.num_attention_heads,
-        head_dim,
-        intermediate: config.intermediate_size,
-        vocab: config.vocab_size,
-        max_positions: positions(config.max_position_embeddings, 0)?,
-        position_offset: 0,
-        norm: NormKind::LayerNorm,
-        norm_eps: config.layer_norm_eps,
-        placement: NormPlacement::Post,
-        causal: false,
-        attention_scale: (head_dim as f32).sqrt().recip(),
-        activation: activation(&config.hidden_act)?,
-        gated: false,
-        layers: vec![LayerSpec { window: None, rotary: Some(0) }; config.num_hidden_layers],
-        rotary: vec![Rotary::new(config.rotary_emb_base, head_dim)],
     };
     Ok(Backbone::new(spec, weights, loader.kernels))
 }
@@ -105,25 +94,25 @@ impl Adapted<'_> {
         let name = format!("encoder.layers.{index}");
         let norm = |which: &str| self.loader.norm(&format!("{}{name}.{which}", self.prefix), hidden, true);
         Ok(LayerWeights {
-            qkv: self.linear(part(format!("{name}.mixer.Wqkv"), 3 * hidden), hidden)?,
+            qkv: self.linear(&format!("{name}.mixer.Wqkv"), 3 * hidden, hidden)?,
             head_norms: None,
-            attention_out: self.linear(part(format!("{name}.mixer.out_proj"), hidden), hidden)?,
+            attention_out: self.linear(&format!("{name}.mixer.out_proj"), hidden, hidden)?,
             attention_norm: Some(norm("norm1")?),
-            up: self.linear(part(format!("{name}.mlp.fc1"), intermediate), hidden)?,
-            down: self.linear(part(format!("{name}.mlp.fc2"), hidden), intermediate)?,
+            up: self.linear(&format!("{name}.mlp.fc1"), intermediate, hidden)?,
+            down: self.linear(&format!("{name}.mlp.fc2"), hidden, intermediate)?,
             feed_forward_norm: norm("norm2")?,
         })
     }
 
-    fn linear(&self, part: Part, columns: usize) -> Result<Linear> {
-        let name = format!("{}{}", self.prefix, part.name);
+    fn linear(&self, name: &str, rows: usize, columns: usize) -> Result<Linear> {
+        let name = format!("{}{name}", self.prefix);
         let (tasks, rank) = (self.config.lora_adaptations.len(), self.config.lora_rank);
-        let mut weight = self.original(&name, part.rows, columns)?;
+        let mut weight = self.original(&name, rows, columns)?;
         let down = self.low_rank(&name, "lora_A", [tasks, rank, columns])?;
-        let up = self.low_rank(&name, "lora_B", [tasks, part.rows, rank])?;
+        let up = self.low_rank(&name, "lora_B", [tasks, rows, rank])?;
         self.merge(&mut weight, &up, &down, columns);
-        let bias = self.loader.vector(&format!("{name}.bias"), part.rows)?;
-        Ok(self.loader.pack(&weight, part.rows, columns, Some(bias)))
+        let bias = self.loader.vector(&format!("{name}.bias"), rows)?;
+        Ok(self.loader.pack(&weight, rows, columns, Some(bias)))
     }
 
     /// Of an embedding the adapter's two factors are swapped: A is `[rows, rank]`, B is `[rank, hidden]`.

@@ -6,14 +6,6 @@ use crate::{Error, ErrorKind, Result};
 use elodex_kernels::{Activation, Kernels};
 use serde::de::DeserializeOwned;
 
-/// Largest width, head or feed-forward size a configuration may claim. Far above any published model; it keeps sizes
-/// computed from a hostile file from overflowing.
-const MAX_WIDTH: usize = 1 << 18;
-/// Longest sequence a configuration may claim.
-const MAX_POSITIONS: usize = 1 << 20;
-/// Most layers a configuration may claim.
-const MAX_LAYERS: usize = 1 << 10;
-
 /// A configuration and the weights it describes.
 #[derive(Debug)]
 pub struct Loader<'a> {
@@ -68,8 +60,13 @@ impl Loader<'_> {
         Linear { weight: self.kernels.pack(values, rows, columns), bias }
     }
 
+    /// The linear layer `NAME.weight` `[rows, columns]`, with `NAME.bias` where `bias` says so.
+    pub(super) fn linear(&self, name: &str, rows: usize, columns: usize, bias: bool) -> Result<Linear> {
+        self.stacked(&[part(name, rows)], columns, bias)
+    }
+
     /// One linear layer made of `parts` stacked over each other. Biases are all there or all absent, as `bias` says.
-    pub(super) fn linear(&self, parts: &[Part], columns: usize, bias: bool) -> Result<Linear> {
+    pub(super) fn stacked(&self, parts: &[Part], columns: usize, bias: bool) -> Result<Linear> {
         let mut weights = Vec::new();
         let mut biases = Vec::new();
         let mut rows = 0;
@@ -102,7 +99,7 @@ impl Loader<'_> {
                 format!("a classifier with {rows} labels cannot rerank; only one label gives one score"),
             ));
         }
-        self.linear(&[part(name, 1)], width, bias)
+        self.linear(name, 1, width, bias)
     }
 }
 
@@ -118,50 +115,6 @@ pub(super) fn corrupt(message: impl Into<String>) -> Error {
 /// An error about an option of `config.json` that is not built.
 pub(super) fn unsupported(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unsupported, format!("config.json: {}", message.into()))
-}
-
-/// Refuses sizes that are zero, absurd or do not divide.
-pub(super) fn check_sizes(
-    hidden: usize,
-    heads: usize,
-    kv_heads: usize,
-    intermediate: usize,
-    layers: usize,
-) -> Result<()> {
-    for (name, value, limit) in [
-        ("hidden size", hidden, MAX_WIDTH),
-        ("number of heads", heads, MAX_WIDTH),
-        ("number of key-value heads", kv_heads, MAX_WIDTH),
-        ("intermediate size", intermediate, MAX_WIDTH),
-        ("number of layers", layers, MAX_LAYERS),
-    ] {
-        if value == 0 || value > limit {
-            return Err(corrupt(format!("{name} is {value}; it must be between 1 and {limit}")));
-        }
-    }
-    if !heads.is_multiple_of(kv_heads) {
-        return Err(corrupt(format!("{heads} heads cannot share {kv_heads} key-value heads")));
-    }
-    Ok(())
-}
-
-/// hidden / heads, refused where it does not divide.
-pub(super) fn head_dim(hidden: usize, heads: usize) -> Result<usize> {
-    if heads == 0 || !hidden.is_multiple_of(heads) {
-        return Err(corrupt(format!("hidden size {hidden} does not divide into {heads} heads")));
-    }
-    Ok(hidden / heads)
-}
-
-/// Refuses absurd sequence lengths and returns the length less the positions that padding takes.
-pub(super) fn positions(claimed: usize, offset: usize) -> Result<usize> {
-    if claimed <= offset || claimed > MAX_POSITIONS {
-        return Err(corrupt(format!(
-            "max_position_embeddings is {claimed}; it must be between {} and {MAX_POSITIONS}",
-            offset + 1
-        )));
-    }
-    Ok(claimed - offset)
 }
 
 /// transformers' names of activations.

@@ -4,15 +4,14 @@
 //! Pre-norm (the first layer's attention has none), rotary positions, GeGLU, and attention that is local in all but
 //! every third layer, with a rotary base for each kind.
 
-use super::loader::{
-    activation, check_sizes, corrupt, head_dim, part, positions, rope_theta_of, unsupported,
-};
+use super::loader::{activation, corrupt, rope_theta_of, unsupported};
+use super::sizes::{Sizes, whole_head_rotary};
 use super::{Arch, Classifier, Loader, Network};
 use crate::Result;
 use crate::exec::Backbone;
 use crate::files::PoolingMode;
 use crate::heads::Head;
-use crate::spec::{LayerSpec, LayerWeights, NormKind, NormPlacement, Rotary, TransformerSpec, Weights};
+use crate::spec::{LayerSpec, LayerWeights, NormPlacement, TransformerSpec, Weights};
 use elodex_kernels::Activation;
 use serde::Deserialize;
 
@@ -58,14 +57,31 @@ fn every_third() -> usize {
 fn load(loader: &Loader<'_>) -> Result<Network> {
     let config: Config = loader.parse()?;
     let hidden = config.hidden_size;
-    let heads = config.num_attention_heads;
-    check_sizes(hidden, heads, heads, config.intermediate_size, config.num_hidden_layers)?;
-    let head_dim = head_dim(hidden, heads)?;
-    if !head_dim.is_multiple_of(2) {
-        return Err(corrupt(format!("head width is {head_dim}; rotary positions need an even one")));
-    }
+    let sizes = Sizes {
+        hidden,
+        heads: config.num_attention_heads,
+        intermediate: config.intermediate_size,
+        layers: config.num_hidden_layers,
+        vocab: config.vocab_size,
+        positions: config.max_position_embeddings,
+        position_offset: 0,
+    };
+    let encoder = sizes.encoder(config.norm_eps, activation(&config.hidden_activation)?)?;
+    let rotary = |kind: &str, legacy: &str, default: f32| {
+        let parameters = &loader.config["rope_parameters"][kind];
+        whole_head_rotary(rope_theta_of(loader.config, parameters, legacy, default)?, encoder.head_dim)
+    };
+    let spec = TransformerSpec {
+        placement: NormPlacement::Pre,
+        gated: true,
+        layers: layer_specs(&config)?,
+        rotary: vec![
+            rotary("full_attention", "global_rope_theta", 160_000.0)?,
+            rotary("sliding_attention", "local_rope_theta", 10_000.0)?,
+        ],
+        ..encoder
+    };
     let prefix = loader.prefix(&["", "model."], "embeddings.tok_embeddings.weight")?;
-    let layers = layer_specs(&config)?;
     let weights = Weights {
         tokens: loader.matrix(
             &format!("{prefix}embeddings.tok_embeddings.weight"),
@@ -80,31 +96,6 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
             .collect::<Result<_>>()?,
         final_norm: Some(loader.norm(&format!("{prefix}final_norm"), hidden, config.norm_bias)?),
         relative_bias: None,
-    };
-    let theta = |kind: &str, legacy: &str, default: f32| {
-        rope_theta_of(loader.config, &loader.config["rope_parameters"][kind], legacy, default)
-    };
-    let spec = TransformerSpec {
-        hidden,
-        heads,
-        kv_heads: heads,
-        head_dim,
-        intermediate: config.intermediate_size,
-        vocab: config.vocab_size,
-        max_positions: positions(config.max_position_embeddings, 0)?,
-        position_offset: 0,
-        norm: NormKind::LayerNorm,
-        norm_eps: config.norm_eps,
-        placement: NormPlacement::Pre,
-        causal: false,
-        attention_scale: (head_dim as f32).sqrt().recip(),
-        activation: activation(&config.hidden_activation)?,
-        gated: true,
-        layers,
-        rotary: vec![
-            Rotary::new(theta("full_attention", "global_rope_theta", 160_000.0)?, head_dim),
-            Rotary::new(theta("sliding_attention", "local_rope_theta", 10_000.0)?, head_dim),
-        ],
     };
     let classifier = if loader.architecture() == "ModernBertForSequenceClassification" {
         Some(classifier(loader, &config)?)
@@ -141,7 +132,7 @@ fn layer_specs(config: &Config) -> Result<Vec<LayerSpec>> {
 }
 
 fn layer(loader: &Loader<'_>, config: &Config, name: &str, first: bool) -> Result<LayerWeights> {
-    let hidden = config.hidden_size;
+    let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
     let attention_norm = if first {
         None
     } else {
@@ -149,28 +140,12 @@ fn layer(loader: &Loader<'_>, config: &Config, name: &str, first: bool) -> Resul
     };
     Ok(LayerWeights {
         attention_norm,
-        qkv: loader.linear(
-            &[part(format!("{name}.attn.Wqkv"), 3 * hidden)],
-            hidden,
-            config.attention_bias,
-        )?,
+        qkv: loader.linear(&format!("{name}.attn.Wqkv"), 3 * hidden, hidden, config.attention_bias)?,
         head_norms: None,
-        attention_out: loader.linear(
-            &[part(format!("{name}.attn.Wo"), hidden)],
-            hidden,
-            config.attention_bias,
-        )?,
+        attention_out: loader.linear(&format!("{name}.attn.Wo"), hidden, hidden, config.attention_bias)?,
         feed_forward_norm: loader.norm(&format!("{name}.mlp_norm"), hidden, config.norm_bias)?,
-        up: loader.linear(
-            &[part(format!("{name}.mlp.Wi"), 2 * config.intermediate_size)],
-            hidden,
-            config.mlp_bias,
-        )?,
-        down: loader.linear(
-            &[part(format!("{name}.mlp.Wo"), hidden)],
-            config.intermediate_size,
-            config.mlp_bias,
-        )?,
+        up: loader.linear(&format!("{name}.mlp.Wi"), 2 * intermediate, hidden, config.mlp_bias)?,
+        down: loader.linear(&format!("{name}.mlp.Wo"), hidden, intermediate, config.mlp_bias)?,
     })
 }
 
@@ -184,10 +159,7 @@ fn classifier(loader: &Loader<'_>, config: &Config) -> Result<Classifier> {
     let dense_activation =
         config.classifier_activation.as_deref().map_or(Ok(Activation::Gelu), activation)?;
     let heads = vec![
-        Head::Dense(
-            loader.linear(&[part("head.dense", hidden)], hidden, config.classifier_bias)?,
-            dense_activation,
-        ),
+        Head::Dense(loader.linear("head.dense", hidden, hidden, config.classifier_bias)?, dense_activation),
         Head::LayerNorm(loader.norm("head.norm", hidden, config.norm_bias)?, config.norm_eps),
         Head::Dense(loader.one_label("classifier", hidden, true)?, Activation::Identity),
     ];

@@ -3,11 +3,12 @@
 //! Post-norm, learned positions behind the padding id, no segments, and one table of relative-position biases
 //! (T5 buckets) shared by all layers.
 
-use super::loader::{activation, check_sizes, corrupt, head_dim, part, positions};
+use super::loader::{activation, corrupt, part};
+use super::sizes::Sizes;
 use super::{Arch, Loader, Network};
 use crate::Result;
 use crate::exec::Backbone;
-use crate::spec::{LayerSpec, LayerWeights, NormKind, NormPlacement, TransformerSpec, Weights};
+use crate::spec::{LayerWeights, Weights};
 use serde::Deserialize;
 
 pub(super) const ARCH: Arch = Arch { names: &["MPNetModel", "MPNetForMaskedLM"], model_type: "mpnet", load };
@@ -39,10 +40,16 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
     let prefix = loader.prefix(&["", "mpnet."], "embeddings.word_embeddings.weight")?;
     let hidden = config.hidden_size;
     let heads = config.num_attention_heads;
-    check_sizes(hidden, heads, heads, config.intermediate_size, config.num_hidden_layers)?;
-    let head_dim = head_dim(hidden, heads)?;
-    let position_offset = config.pad_token_id + 1;
-    let max_positions = positions(config.max_position_embeddings, position_offset)?;
+    let sizes = Sizes {
+        hidden,
+        heads,
+        intermediate: config.intermediate_size,
+        layers: config.num_hidden_layers,
+        vocab: config.vocab_size,
+        positions: config.max_position_embeddings,
+        position_offset: config.pad_token_id + 1,
+    };
+    let spec = sizes.encoder(config.layer_norm_eps, activation(&config.hidden_act)?)?;
     let buckets = config.relative_attention_num_buckets;
     if buckets < 4 || !buckets.is_multiple_of(4) {
         return Err(corrupt(format!(
@@ -68,47 +75,22 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
         final_norm: None,
         relative_bias: Some((relative_bias, MAX_DISTANCE)),
     };
-    let spec = TransformerSpec {
-        hidden,
-        heads,
-        kv_heads: heads,
-        head_dim,
-        intermediate: config.intermediate_size,
-        vocab: config.vocab_size,
-        max_positions,
-        position_offset,
-        norm: NormKind::LayerNorm,
-        norm_eps: config.layer_norm_eps,
-        placement: NormPlacement::Post,
-        causal: false,
-        attention_scale: (head_dim as f32).sqrt().recip(),
-        activation: activation(&config.hidden_act)?,
-        gated: false,
-        layers: vec![LayerSpec::default(); config.num_hidden_layers],
-        rotary: vec![],
-    };
     Ok(Network::encoder(Backbone::new(spec, weights, loader.kernels), None))
 }
 
 fn layer(loader: &Loader<'_>, config: &Config, name: &str) -> Result<LayerWeights> {
-    let hidden = config.hidden_size;
-    let attention = ["q", "k", "v"].map(|role| part(format!("{name}.attention.attn.{role}"), hidden));
+    let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
+    let attention = format!("{name}.attention");
+    let qkv = ["q", "k", "v"].map(|role| part(format!("{attention}.attn.{role}"), hidden));
+    let (up, down) = (format!("{name}.intermediate"), format!("{name}.output"));
     Ok(LayerWeights {
-        qkv: loader.linear(&attention, hidden, true)?,
+        qkv: loader.stacked(&qkv, hidden, true)?,
         head_norms: None,
-        attention_out: loader.linear(&[part(format!("{name}.attention.attn.o"), hidden)], hidden, true)?,
-        attention_norm: Some(loader.norm(&format!("{name}.attention.LayerNorm"), hidden, true)?),
-        up: loader.linear(
-            &[part(format!("{name}.intermediate.dense"), config.intermediate_size)],
-            hidden,
-            true,
-        )?,
-        down: loader.linear(
-            &[part(format!("{name}.output.dense"), hidden)],
-            config.intermediate_size,
-            true,
-        )?,
-        feed_forward_norm: loader.norm(&format!("{name}.output.LayerNorm"), hidden, true)?,
+        attention_out: loader.linear(&format!("{attention}.attn.o"), hidden, hidden, true)?,
+        attention_norm: Some(loader.norm(&format!("{attention}.LayerNorm"), hidden, true)?),
+        up: loader.linear(&format!("{up}.dense"), intermediate, hidden, true)?,
+        down: loader.linear(&format!("{down}.dense"), hidden, intermediate, true)?,
+        feed_forward_norm: loader.norm(&format!("{down}.LayerNorm"), hidden, true)?,
     })
 }
 

@@ -5,11 +5,12 @@
 //! biases but in the norms. The configuration uses GPT-2's key names; transformers 5 writes BERT's, which are aliases
 //! here.
 
-use super::loader::{check_sizes, corrupt, head_dim, part, positions, rope_theta, unsupported};
+use super::loader::{corrupt, part, rope_theta, unsupported};
+use super::sizes::{Sizes, rotary_layers};
 use super::{Arch, Loader, Network};
 use crate::Result;
 use crate::exec::Backbone;
-use crate::spec::{LayerSpec, LayerWeights, NormKind, NormPlacement, Rotary, TransformerSpec, Weights};
+use crate::spec::{LayerWeights, Rotary, TransformerSpec, Weights};
 use elodex_kernels::Activation;
 use serde::Deserialize;
 
@@ -95,8 +96,17 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
         )));
     }
     let hidden = config.n_embd;
-    check_sizes(hidden, config.n_head, config.n_head, config.n_inner, config.n_layer)?;
-    let head_dim = head_dim(hidden, config.n_head)?;
+    let sizes = Sizes {
+        hidden,
+        heads: config.n_head,
+        intermediate: config.n_inner,
+        layers: config.n_layer,
+        vocab: config.vocab_size,
+        positions: config.n_positions,
+        position_offset: 0,
+    };
+    let encoder = sizes.encoder(config.layer_norm_epsilon, Activation::Silu)?;
+    let head_dim = encoder.head_dim;
     let rotary_dim = (head_dim as f32 * config.rotary_emb_fraction) as usize;
     if rotary_dim == 0 || rotary_dim > head_dim || !rotary_dim.is_multiple_of(2) {
         return Err(corrupt(format!(
@@ -121,46 +131,25 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
         relative_bias: None,
     };
     let spec = TransformerSpec {
-        hidden,
-        heads: config.n_head,
-        kv_heads: config.n_head,
-        head_dim,
-        intermediate: config.n_inner,
-        vocab: config.vocab_size,
-        max_positions: positions(config.n_positions, 0)?,
-        position_offset: 0,
-        norm: NormKind::LayerNorm,
-        norm_eps: config.layer_norm_epsilon,
-        placement: NormPlacement::Post,
-        causal: false,
-        attention_scale: (head_dim as f32).sqrt().recip(),
-        activation: Activation::Silu,
         gated: true,
-        layers: vec![LayerSpec { window: None, rotary: Some(0) }; config.n_layer],
+        layers: rotary_layers(config.n_layer),
         rotary: vec![Rotary::new(theta, rotary_dim)],
+        ..encoder
     };
     Ok(Network::encoder(Backbone::new(spec, weights, loader.kernels), None))
 }
 
 fn layer(loader: &Loader<'_>, config: &Config, name: &str) -> Result<LayerWeights> {
-    let hidden = config.n_embd;
-    let gate_and_up = ["fc12", "fc11"].map(|half| part(format!("{name}.mlp.{half}"), config.n_inner));
-    let qkv = part(format!("{name}.attn.Wqkv"), 3 * hidden);
+    let (hidden, inner) = (config.n_embd, config.n_inner);
+    let attention_bias = config.qkv_proj_bias;
+    let gate_and_up = ["fc12", "fc11"].map(|half| part(format!("{name}.mlp.{half}"), inner));
     Ok(LayerWeights {
-        qkv: loader.linear(&[qkv], hidden, config.qkv_proj_bias)?,
+        qkv: loader.linear(&format!("{name}.attn.Wqkv"), 3 * hidden, hidden, attention_bias)?,
         head_norms: None,
-        attention_out: loader.linear(
-            &[part(format!("{name}.attn.out_proj"), hidden)],
-            hidden,
-            config.qkv_proj_bias,
-        )?,
+        attention_out: loader.linear(&format!("{name}.attn.out_proj"), hidden, hidden, attention_bias)?,
         attention_norm: Some(loader.norm(&format!("{name}.norm1"), hidden, true)?),
-        up: loader.linear(&gate_and_up, hidden, config.mlp_fc1_bias)?,
-        down: loader.linear(
-            &[part(format!("{name}.mlp.fc2"), hidden)],
-            config.n_inner,
-            config.mlp_fc2_bias,
-        )?,
+        up: loader.stacked(&gate_and_up, hidden, config.mlp_fc1_bias)?,
+        down: loader.linear(&format!("{name}.mlp.fc2"), hidden, inner, config.mlp_fc2_bias)?,
         feed_forward_norm: loader.norm(&format!("{name}.norm2"), hidden, true)?,
     })
 }

@@ -3,11 +3,12 @@
 //!
 //! Pre-norm RMSNorm, rotary positions, grouped-query attention with a norm per query and key head, SwiGLU, no biases.
 
-use super::loader::{activation, check_sizes, corrupt, part, positions, rope_theta, unsupported};
+use super::loader::{activation, part, rope_theta, unsupported};
+use super::sizes::{check_sizes, positions, rotary_layers, whole_head_rotary};
 use super::{Arch, Loader, Network};
 use crate::Result;
 use crate::exec::Backbone;
-use crate::spec::{LayerSpec, LayerWeights, NormKind, NormPlacement, Rotary, TransformerSpec, Weights};
+use crate::spec::{LayerWeights, NormKind, NormPlacement, TransformerSpec, Weights};
 use serde::Deserialize;
 
 pub(super) const ARCH: Arch = Arch { names: &["Qwen3Model", "Qwen3ForCausalLM"], model_type: "qwen3", load };
@@ -47,9 +48,7 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
     let (heads, kv_heads) = (config.num_attention_heads, config.num_key_value_heads);
     check_sizes(hidden, heads, kv_heads, config.intermediate_size, config.num_hidden_layers)?;
     check_sizes(config.head_dim, 1, 1, 1, 1)?;
-    if !config.head_dim.is_multiple_of(2) {
-        return Err(corrupt(format!("head_dim is {}; rotary positions need an even one", config.head_dim)));
-    }
+    let rotary = whole_head_rotary(rope_theta(loader.config, DEFAULT_THETA)?, config.head_dim)?;
     let max_positions = positions(config.max_position_embeddings, 0)?;
     let prefix = loader.prefix(&["", "model."], "embed_tokens.weight")?;
     let embedding_name = format!("{prefix}embed_tokens.weight");
@@ -81,12 +80,12 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
         attention_scale: (config.head_dim as f32).sqrt().recip(),
         activation: activation(&config.hidden_act)?,
         gated: true,
-        layers: vec![LayerSpec { window: None, rotary: Some(0) }; config.num_hidden_layers],
-        rotary: vec![Rotary::new(rope_theta(loader.config, DEFAULT_THETA)?, config.head_dim)],
+        layers: rotary_layers(config.num_hidden_layers),
+        rotary: vec![rotary],
     };
 
     let token_projection = match loader.store.shape("linear.weight") {
-        Some([outputs, _]) => Some(loader.linear(&[part("linear", *outputs)], hidden, false)?),
+        Some([outputs, _]) => Some(loader.linear("linear", *outputs, hidden, false)?),
         _ => None,
     };
     let has_output = loader.store.shape("lm_head.weight").is_some() && !config.tie_word_embeddings;
@@ -108,25 +107,17 @@ fn layer(loader: &Loader<'_>, config: &Config, name: &str) -> Result<LayerWeight
         part(format!("{name}.self_attn.k_proj"), key_width),
         part(format!("{name}.self_attn.v_proj"), key_width),
     ];
-    let feed_forward =
-        ["gate_proj", "up_proj"].map(|half| part(format!("{name}.mlp.{half}"), config.intermediate_size));
+    let intermediate = config.intermediate_size;
+    let feed_forward = ["gate_proj", "up_proj"].map(|half| part(format!("{name}.mlp.{half}"), intermediate));
     let query_norm = loader.vector(&format!("{name}.self_attn.q_norm.weight"), head_dim)?;
     let key_norm = loader.vector(&format!("{name}.self_attn.k_norm.weight"), head_dim)?;
     Ok(LayerWeights {
         attention_norm: Some(loader.norm(&format!("{name}.input_layernorm"), hidden, false)?),
-        qkv: loader.linear(&attention, hidden, bias)?,
+        qkv: loader.stacked(&attention, hidden, bias)?,
         head_norms: Some((query_norm, key_norm)),
-        attention_out: loader.linear(
-            &[part(format!("{name}.self_attn.o_proj"), hidden)],
-            query_width,
-            bias,
-        )?,
+        attention_out: loader.linear(&format!("{name}.self_attn.o_proj"), hidden, query_width, bias)?,
         feed_forward_norm: loader.norm(&format!("{name}.post_attention_layernorm"), hidden, false)?,
-        up: loader.linear(&feed_forward, hidden, false)?,
-        down: loader.linear(
-            &[part(format!("{name}.mlp.down_proj"), hidden)],
-            config.intermediate_size,
-            false,
-        )?,
+        up: loader.stacked(&feed_forward, hidden, false)?,
+        down: loader.linear(&format!("{name}.mlp.down_proj"), hidden, intermediate, false)?,
     })
 }

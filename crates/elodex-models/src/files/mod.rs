@@ -11,10 +11,8 @@ mod overrides;
 mod prompts;
 pub(crate) mod read;
 
-pub use overrides::Overrides;
-
 use crate::{Error, ErrorKind, Result};
-use overrides::Override;
+use overrides::{Override, Overrides};
 use read::MAX_CONFIG_BYTES;
 use std::path::{Path, PathBuf};
 
@@ -177,16 +175,15 @@ pub struct Licence {
 impl ModelFiles {
     /// Reads the small files of `dir`. Weights are not touched.
     pub fn open(dir: &Path) -> Result<Self> {
-        Self::open_with(dir, None, &Overrides::builtin()?)
+        Self::read(dir, None)
     }
 
     /// As [`Self::open`], for a directory whose name does not tell which repository it is a copy of.
     pub fn open_as(dir: &Path, id: &str) -> Result<Self> {
-        Self::open_with(dir, Some(id), &Overrides::builtin()?)
+        Self::read(dir, Some(id))
     }
 
-    /// As [`Self::open`], with the caller's table in place of the built-in one.
-    pub fn open_with(dir: &Path, id: Option<&str>, overrides: &Overrides) -> Result<Self> {
+    fn read(dir: &Path, id: Option<&str>) -> Result<Self> {
         if !dir.is_dir() {
             return Err(Error::new(ErrorKind::NotFound, format!("`{}` is not a directory", dir.display())));
         }
@@ -200,7 +197,7 @@ impl ModelFiles {
             Some(id) => id.to_owned(),
             None => identity::of(dir, &config),
         };
-        let known = overrides.get(&id);
+        let known = Overrides::builtin()?.get(&id);
         let modules = match listed {
             Some(modules) => modules,
             None => modules::implied(&config, &known),

@@ -1,16 +1,14 @@
 //! What repositories keep only in a README: prompts, usable widths, scoring templates, keyed by repository id.
 
-use super::read::{self, MAX_CONFIG_BYTES};
 use crate::{Error, ErrorKind, Result};
 use serde::Deserialize;
-use std::path::Path;
 
 const BUILTIN: &str = include_str!("overrides.toml");
 
-/// A table of models. The built-in one can be extended by a file of the same form, whose entries come first.
+/// A table of models.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Overrides {
+pub(super) struct Overrides {
     #[serde(default)]
     model: Vec<Override>,
 }
@@ -59,28 +57,18 @@ pub(super) struct KnownLicence {
 
 impl Overrides {
     /// The table that comes with the program.
-    pub fn builtin() -> Result<Self> {
-        Self::parse(BUILTIN, "overrides.toml")
+    pub(super) fn builtin() -> Result<Self> {
+        Self::parse(BUILTIN)
     }
 
-    /// The built-in table behind the entries of a TOML file: `[[model]]` tables with `ids` (repository ids, `*` for
-    /// anything but a slash) and any of `query`, `document`, `suffix`, `matryoshka`, `any_width_from`,
-    /// `norm_before_slice`, `strip`, `max_tokens`, `chat` and `licence`.
-    pub fn with_file(path: &Path) -> Result<Self> {
-        let bytes = read::bytes(path, MAX_CONFIG_BYTES)?;
-        let mut table = Self::parse(&String::from_utf8_lossy(&bytes), &path.display().to_string())?;
-        table.model.extend(Self::builtin()?.model);
-        Ok(table)
-    }
-
-    fn parse(text: &str, source: &str) -> Result<Self> {
+    fn parse(text: &str) -> Result<Self> {
         let table: Self = toml::from_str(text).map_err(|error| {
-            Error::new(ErrorKind::Corrupt, format!("`{source}` is not a table of models")).caused_by(error)
+            Error::new(ErrorKind::Corrupt, "`overrides.toml` is not a table of models").caused_by(error)
         })?;
         for chat in table.model.iter().filter_map(|entry| entry.chat.as_ref()) {
             if !(chat.temperature.is_finite() && chat.temperature > 0.0) {
                 let message =
-                    format!("`{source}` has the temperature {}; it must be positive", chat.temperature);
+                    format!("`overrides.toml` has the temperature {}; it must be positive", chat.temperature);
                 return Err(Error::new(ErrorKind::Corrupt, message));
             }
         }
@@ -157,16 +145,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_comes_before_the_builtin_table() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("table.toml");
-        std::fs::write(&path, "[[model]]\nids = [\"BAAI/bge-small-en\"]\nquery = \"find: \"\n").unwrap();
-        let table = Overrides::with_file(&path).unwrap();
-        assert_eq!(table.get("BAAI/bge-small-en").query.as_deref(), Some("find: "));
-        assert!(table.get("BAAI/bge-base-en").query.is_some());
+    fn the_first_entry_that_fits_counts() {
+        let text = "[[model]]\nids = [\"a/b\"]\nquery = \"1\"\n[[model]]\nids = [\"a/*\"]\nquery = \"2\"\n";
+        let table = Overrides::parse(text).unwrap();
+        assert_eq!(table.get("a/b").query.as_deref(), Some("1"));
+        assert_eq!(table.get("a/c").query.as_deref(), Some("2"));
         for text in ["[[model]]\nids = []\nqueri = \"x\"\n", "[[model]", "model = 3"] {
-            std::fs::write(&path, text).unwrap();
-            assert_eq!(Overrides::with_file(&path).unwrap_err().kind(), ErrorKind::Corrupt, "{text}");
+            assert_eq!(Overrides::parse(text).unwrap_err().kind(), ErrorKind::Corrupt, "{text}");
         }
     }
 }
