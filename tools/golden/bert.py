@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import torch
-from sentence_transformers import CrossEncoder, SentenceTransformer
 from transformers import BertConfig, BertForSequenceClassification, BertModel
 
 import tokens
 from common import (
     GoldenWriter,
-    embed_cases,
     fresh_directory,
+    load_reranker,
     randomise,
     readme,
+    record_embedder,
     rerank_cases,
-    save_weights,
-    write_json,
     write_legacy_st,
+    write_model,
 )
 from texts import EMBED, RERANK
 
-EAGER = {"attn_implementation": "eager"}
 BGE_PROMPT = "Represent this sentence for searching relevant passages: "
 
 
@@ -50,44 +48,34 @@ def config(vocabulary: int, architecture: str, positions: int, **changes) -> dic
 
 
 def minilm() -> None:
-    name, seed = "bert_minilm", 101
+    name, seed, model_id = "bert_minilm", 101, "sentence-transformers/all-MiniLM-L6-v2"
     directory = fresh_directory(name)
-    vocabulary = tokens.wordpiece(directory, 64, fixed_padding=16)
-    settings = config(vocabulary, "BertModel", 64)
-    write_json(directory / "config.json", settings)
+    settings = config(tokens.wordpiece(directory, 64, fixed_padding=16), "BertModel", 64)
     state = randomise(BertModel(BertConfig(**settings)), seed)
     # Old exports also hold this buffer; a loader must step over it.
     state["embeddings.position_ids"] = torch.arange(64).unsqueeze(0)
-    save_weights(directory / "model.safetensors", state)
+    write_model(directory, settings, state)
     write_legacy_st(directory, 32, ["mean"], True, 40, early=True)
-    readme(directory, "apache-2.0", "sentence-transformers/all-MiniLM-L6-v2")
-    model = SentenceTransformer(str(directory), device="cpu", model_kwargs=EAGER)
-    writer = GoldenWriter(name, "embedder", seed, id="sentence-transformers/all-MiniLM-L6-v2", max_length=40)
-    embed_cases(writer, model, EMBED + [(None, "no role at all")])
-    writer.write()
+    readme(directory, "apache-2.0", model_id)
+    record_embedder(name, seed, model_id, 40, EMBED + [(None, "no role at all")])
 
 
 def bge() -> None:
-    name, seed = "bert_bge", 103
+    name, seed, model_id = "bert_bge", 103, "BAAI/bge-small-en-v1.5"
     directory = fresh_directory(name)
-    vocabulary = tokens.wordpiece(directory, 48)
-    settings = config(vocabulary, "BertModel", 48, num_attention_heads=2, id2label={"0": "LABEL_0"}, transformers_version="4.30.0")
-    write_json(directory / "config.json", settings)
-    save_weights(directory / "model.safetensors", randomise(BertModel(BertConfig(**settings)), seed))
+    changes = {"num_attention_heads": 2, "id2label": {"0": "LABEL_0"}, "transformers_version": "4.30.0"}
+    settings = config(tokens.wordpiece(directory, 48), "BertModel", 48, **changes)
+    write_model(directory, settings, randomise(BertModel(BertConfig(**settings)), seed))
     write_legacy_st(directory, 32, ["cls"], True, 48, do_lower_case=True, early=True)
-    readme(directory, "mit", "BAAI/bge-small-en-v1.5")
-    model = SentenceTransformer(str(directory), device="cpu", model_kwargs=EAGER)
-    writer = GoldenWriter(name, "embedder", seed, id="BAAI/bge-small-en-v1.5", max_length=48)
-    embed_cases(writer, model, EMBED, prompts={"query": BGE_PROMPT, "document": ""})
-    writer.write()
+    readme(directory, "mit", model_id)
+    record_embedder(name, seed, model_id, 48, EMBED, prompts={"query": BGE_PROMPT, "document": ""})
 
 
 def cross() -> None:
-    name, seed = "bert_cross", 102
+    name, seed, model_id = "bert_cross", 102, "cross-encoder/ms-marco-MiniLM-L6-v2"
     directory = fresh_directory(name)
-    vocabulary = tokens.wordpiece(directory, 64)
     settings = config(
-        vocabulary,
+        tokens.wordpiece(directory, 64),
         "BertForSequenceClassification",
         64,
         id2label={"0": "LABEL_0"},
@@ -95,12 +83,10 @@ def cross() -> None:
         sbert_ce_default_activation_function="torch.nn.modules.linear.Identity",
         transformers_version="4.6.1",
     )
-    write_json(directory / "config.json", settings)
-    save_weights(directory / "model.safetensors", randomise(BertForSequenceClassification(BertConfig(**settings)), seed))
-    readme(directory, "apache-2.0", "cross-encoder/ms-marco-MiniLM-L6-v2")
-    model = CrossEncoder(str(directory), device="cpu", model_kwargs=EAGER)
-    assert isinstance(model.activation_fn, torch.nn.Identity)
-    writer = GoldenWriter(name, "reranker", seed, id="cross-encoder/ms-marco-MiniLM-L6-v2", max_length=64)
+    write_model(directory, settings, randomise(BertForSequenceClassification(BertConfig(**settings)), seed))
+    readme(directory, "apache-2.0", model_id)
+    model = load_reranker(directory, torch.nn.Identity)
+    writer = GoldenWriter(name, "reranker", seed, id=model_id, max_length=64)
     backbone = model.model.bert
     rerank_cases(writer, model, RERANK, backbone, 64, {"pooled": (backbone.pooler, None)})
     writer.write()

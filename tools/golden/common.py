@@ -14,6 +14,7 @@ import tokenizers
 import torch
 import transformers
 from safetensors.torch import save_file
+from sentence_transformers import CrossEncoder, SentenceTransformer
 
 GOLDEN = Path(__file__).resolve().parents[2] / "crates" / "elodex-testkit" / "golden"
 
@@ -25,6 +26,10 @@ VERSIONS = {
     "torch": torch.__version__.split("+")[0],
     "transformers": transformers.__version__,
 }
+
+
+# Attention that shows every stage and computes it in the plain order.
+EAGER = {"attn_implementation": "eager"}
 
 
 def deterministic() -> None:
@@ -77,6 +82,12 @@ def randomise(module: torch.nn.Module, seed: int) -> dict[str, torch.Tensor]:
 def save_weights(path: Path, state: dict[str, torch.Tensor]) -> None:
     save_file({name: state[name].contiguous() for name in sorted(state)}, str(path), metadata={"format": "pt"})
     path.chmod(0o644)
+
+
+def write_model(directory: Path, settings: dict, state: dict[str, torch.Tensor]) -> None:
+    """The transformer itself: `config.json` and the weights in one file."""
+    write_json(directory / "config.json", settings)
+    save_weights(directory / "model.safetensors", state)
 
 
 def rounded(state: dict[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:
@@ -363,3 +374,21 @@ def rerank_cases(writer: GoldenWriter, model, pairs, backbone, max_length: int, 
         case |= {"logit": logit.item(), "score": torch.sigmoid(logit).item()}
         writer.add(case, {stage: value[0] for stage, value in capture.seen.items()})
     capture.close()
+
+
+def load_embedder(directory: Path, **options) -> SentenceTransformer:
+    return SentenceTransformer(str(directory), device="cpu", model_kwargs=EAGER | options)
+
+
+def record_embedder(name: str, seed: int, model_id: str | None, max_length: int, cases, **options) -> None:
+    """Reads the files of the family back, so that what is recorded is what they say. Options as in `embed_cases`."""
+    writer = GoldenWriter(name, "embedder", seed, id=model_id, max_length=max_length)
+    embed_cases(writer, load_embedder(writer.root / "model"), cases, **options)
+    writer.write()
+
+
+def load_reranker(directory: Path, activation: type[torch.nn.Module] | None = None, **options) -> CrossEncoder:
+    """`activation` is the one that the files must lead to."""
+    model = CrossEncoder(str(directory), device="cpu", model_kwargs=EAGER | options)
+    assert activation is None or isinstance(model.activation_fn, activation)
+    return model

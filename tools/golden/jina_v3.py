@@ -6,7 +6,7 @@ import torch
 from transformers import JinaEmbeddingsV3Config, JinaEmbeddingsV3Model
 
 import tokens
-from common import GoldenWriter, fresh_directory, randomise, readme, save_weights, write_json, write_legacy_st
+from common import GoldenWriter, fresh_directory, randomise, readme, write_legacy_st, write_model
 from direct import direct_cases
 from texts import EMBED
 
@@ -136,10 +136,9 @@ def merged(published: dict, factors: dict, task: int) -> dict[str, torch.Tensor]
 
 
 def embed() -> None:
-    name, seed = "jina_v3", 1301
+    name, seed, model_id = "jina_v3", 1301, "jinaai/jina-embeddings-v3"
     directory = fresh_directory(name)
     settings = config(tokens.unigram(directory, LENGTH))
-    write_json(directory / "config.json", settings)
     # Stored in bfloat16, computed in f32.
     rounded = lambda value: value.bfloat16().float()  # noqa: E731
     published = published_names(randomise(JinaEmbeddingsV3Model(native(settings)), seed))
@@ -154,7 +153,7 @@ def embed() -> None:
         stored[f"{parametrization}.original"] = value.bfloat16()
         for factor, stack in zip(("lora_A", "lora_B"), factors[tensor]):
             stored[f"{parametrization}.0.{factor}"] = stack.bfloat16()
-    save_weights(directory / "model.safetensors", stored)
+    write_model(directory, settings, stored)
     write_legacy_st(
         directory,
         32,
@@ -167,14 +166,14 @@ def embed() -> None:
         first_kwargs=["task"],
         version="3.1.0",
     )
-    readme(directory, "cc-by-nc-4.0", "jinaai/jina-embeddings-v3")
+    readme(directory, "cc-by-nc-4.0", model_id)
     backbones = {
         role: JinaEmbeddingsV3Model.from_pretrained(
             None, config=native(settings), state_dict=merged(published, factors, TASKS.index(task))
         )
         for role, task in ROLES.items()
     }
-    writer = GoldenWriter(name, "embedder", seed, id="jinaai/jina-embeddings-v3", max_length=LENGTH)
+    writer = GoldenWriter(name, "embedder", seed, id=model_id, max_length=LENGTH)
     prompts = {role: PROMPTS[task] for role, task in ROLES.items()}
     cases = EMBED + [("query", "hello world")]
     direct_cases(writer, backbones, prompts, cases, LENGTH, dimensions=(8, 16, 24))

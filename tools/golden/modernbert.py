@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from sentence_transformers import CrossEncoder, SentenceTransformer
+from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import ModernBertConfig, ModernBertForSequenceClassification, ModernBertModel
@@ -14,18 +14,20 @@ from common import (
     GoldenWriter,
     embed_cases,
     fresh_directory,
+    load_embedder,
+    load_reranker,
     randomise,
     readme,
+    record_embedder,
     rerank_cases,
-    save_weights,
     write_json,
     write_legacy_st,
+    write_model,
 )
 from pooling import save_current
 from texts import EMBED, RERANK
 from tokens import count_words, learn_merges
 
-EAGER = {"attn_implementation": "eager"}
 PROMPTS = {"query": "search_query: ", "document": "search_document: "}
 SPECIAL = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
 
@@ -117,16 +119,15 @@ def config(ids: dict[str, int], architecture: str, positions: int, **changes) ->
 
 
 def embed() -> None:
-    name, seed = "modernbert_embed", 1001
+    name, seed, model_id = "modernbert_embed", 1001, "nomic-ai/modernbert-embed-base"
     directory = fresh_directory(name)
     settings = config(tokenizer(directory, 64), "ModernBertModel", 64)
-    write_json(directory / "config.json", settings)
-    save_weights(directory / "model.safetensors", randomise(ModernBertModel(ModernBertConfig(**settings)), seed))
+    write_model(directory, settings, randomise(ModernBertModel(ModernBertConfig(**settings)), seed))
     write_legacy_st(directory, 32, ["mean"], True, 64, version="3.3.1")
-    readme(directory, "apache-2.0", "nomic-ai/modernbert-embed-base")
-    model = SentenceTransformer(str(directory), device="cpu", model_kwargs=EAGER)
+    readme(directory, "apache-2.0", model_id)
+    model = load_embedder(directory)
     assert model[0].auto_model.config.layer_types.count("full_attention") == 2
-    writer = GoldenWriter(name, "embedder", seed, id="nomic-ai/modernbert-embed-base", max_length=64)
+    writer = GoldenWriter(name, "embedder", seed, id=model_id, max_length=64)
     embed_cases(writer, model, EMBED, prompts=PROMPTS)
     # Otherwise no local layer would leave anything out.
     assert max(len(case["ids"]) for case in writer.cases) > 6 * settings["local_attention"]
@@ -134,7 +135,7 @@ def embed() -> None:
 
 
 def cross() -> None:
-    name, seed = "modernbert_cross", 1002
+    name, seed, model_id = "modernbert_cross", 1002, "Alibaba-NLP/gte-reranker-modernbert-base"
     directory = fresh_directory(name)
     settings = config(
         tokenizer(directory, 64),
@@ -145,13 +146,11 @@ def cross() -> None:
         local_attention=12,
         num_attention_heads=2,
     )
-    write_json(directory / "config.json", settings)
-    module = ModernBertForSequenceClassification(ModernBertConfig(**settings))
-    save_weights(directory / "model.safetensors", randomise(module, seed))
-    readme(directory, "apache-2.0", "Alibaba-NLP/gte-reranker-modernbert-base")
-    model = CrossEncoder(str(directory), device="cpu", model_kwargs=EAGER)
+    write_model(directory, settings, randomise(ModernBertForSequenceClassification(ModernBertConfig(**settings)), seed))
+    readme(directory, "apache-2.0", model_id)
+    model = load_reranker(directory)
     assert model.model.config.classifier_pooling == "mean"
-    writer = GoldenWriter(name, "reranker", seed, id="Alibaba-NLP/gte-reranker-modernbert-base", max_length=64)
+    writer = GoldenWriter(name, "reranker", seed, id=model_id, max_length=64)
     rerank_cases(writer, model, RERANK, model.model.model, 64)
     writer.write()
 
@@ -176,15 +175,11 @@ def current() -> None:
                 local: {"rope_theta": 500.0, "rope_type": "default"},
             },
         }
-        write_json(Path(scratch, "config.json"), settings)
-        save_weights(Path(scratch, "model.safetensors"), randomise(ModernBertModel(ModernBertConfig(**settings)), seed))
+        write_model(Path(scratch), settings, randomise(ModernBertModel(ModernBertConfig(**settings)), seed))
         modules = [Transformer(scratch, max_seq_length=48), Pooling(32, "cls"), Normalize()]
         save_current(SentenceTransformer(modules=modules, device="cpu", prompts=PROMPTS), directory)
     readme(directory, "apache-2.0", name)
-    model = SentenceTransformer(str(directory), device="cpu", model_kwargs=EAGER)
-    writer = GoldenWriter(name, "embedder", seed, id=None, max_length=48)
-    embed_cases(writer, model, EMBED)
-    writer.write()
+    record_embedder(name, seed, None, 48, EMBED)
 
 
 FAMILIES = {"modernbert_embed": embed, "modernbert_cross": cross, "modernbert_v5": current}

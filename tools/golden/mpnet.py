@@ -6,11 +6,20 @@ import json
 from pathlib import Path
 
 import torch
-from sentence_transformers import SentenceTransformer
 from transformers import MPNetConfig, MPNetModel
 
 import tokens
-from common import GoldenWriter, embed_cases, fresh_directory, randomise, readme, save_weights, write_json, write_legacy_st
+from common import (
+    GoldenWriter,
+    embed_cases,
+    fresh_directory,
+    load_embedder,
+    randomise,
+    readme,
+    write_json,
+    write_legacy_st,
+    write_model,
+)
 from texts import EMBED, LONG
 
 # Beyond 128, from where on all distances share a bucket.
@@ -53,7 +62,7 @@ def tokenizer(directory: Path) -> int:
 
 
 def embed() -> None:
-    name, seed = "mpnet", 1201
+    name, seed, model_id = "mpnet", 1201, "sentence-transformers/all-mpnet-base-v2"
     directory = fresh_directory(name)
     vocabulary = tokenizer(directory)
     settings = {
@@ -76,15 +85,13 @@ def embed() -> None:
         "transformers_version": "4.8.2",
         "vocab_size": vocabulary,
     }
-    write_json(directory / "config.json", settings)
     state = randomise(MPNetModel(MPNetConfig(**settings)), seed)
     state["embeddings.position_ids"] = torch.arange(LENGTH + 6).unsqueeze(0)
-    save_weights(directory / "model.safetensors", state)
+    write_model(directory, settings, state)
     write_legacy_st(directory, 32, ["mean"], True, LENGTH, early=True)
-    readme(directory, "apache-2.0", "sentence-transformers/all-mpnet-base-v2")
-    model = SentenceTransformer(str(directory), device="cpu", model_kwargs={"attn_implementation": "eager"})
-    writer = GoldenWriter(name, "embedder", seed, id="sentence-transformers/all-mpnet-base-v2", max_length=LENGTH)
-    embed_cases(writer, model, EMBED + [("document", LONG + LONG)])
+    readme(directory, "apache-2.0", model_id)
+    writer = GoldenWriter(name, "embedder", seed, id=model_id, max_length=LENGTH)
+    embed_cases(writer, load_embedder(directory), EMBED + [("document", LONG + LONG)])
     assert len(writer.cases[-1]["ids"]) == LENGTH
     writer.write()
 

@@ -6,7 +6,7 @@ import torch
 from transformers import NomicBertConfig, NomicBertModel
 
 import tokens
-from common import GoldenWriter, fresh_directory, randomise, readme, save_weights, write_json, write_legacy_st
+from common import GoldenWriter, fresh_directory, randomise, readme, write_legacy_st, write_model
 from direct import direct_cases
 from texts import EMBED
 
@@ -120,18 +120,17 @@ def normalised_over_all(output: torch.Tensor) -> torch.Tensor:
 
 
 def embed() -> None:
-    name, seed = "nomic_bert", 1101
+    name, seed, model_id = "nomic_bert", 1101, "nomic-ai/nomic-embed-text-v1.5"
     directory = fresh_directory(name)
     vocabulary = tokens.wordpiece(directory, POSITIONS)
     settings = config((vocabulary + 63) // 64 * 64)
-    write_json(directory / "config.json", settings)
     published = published_names(randomise(NomicBertModel(native(settings)), seed))
-    save_weights(directory / "model.safetensors", published)
+    write_model(directory, settings, published)
     # transformers itself knows the published names, so that its mapping checks ours.
     backbone = NomicBertModel.from_pretrained(None, config=native(settings), state_dict=published)
     write_legacy_st(directory, 66, ["mean"], False, POSITIONS, version="2.4.0.dev0", early=True)
-    readme(directory, "apache-2.0", "nomic-ai/nomic-embed-text-v1.5")
-    writer = GoldenWriter(name, "embedder", seed, id="nomic-ai/nomic-embed-text-v1.5", max_length=POSITIONS)
+    readme(directory, "apache-2.0", model_id)
+    writer = GoldenWriter(name, "embedder", seed, id=model_id, max_length=POSITIONS)
     direct_cases(
         writer,
         {"query": backbone, "document": backbone},

@@ -17,18 +17,17 @@ from common import (
     Capture,
     GoldenWriter,
     case_inputs,
-    embed_cases,
     fresh_directory,
+    load_embedder,
     randomise,
     readme,
-    save_weights,
-    write_json,
+    record_embedder,
     write_legacy_st,
+    write_model,
     write_modules,
 )
 from texts import EMBED, LONG
 
-EAGER = {"attn_implementation": "eager"}
 LENGTH, WIDTH, SEED = 24, 32, 1501
 CASES = [("document", "hello world"), ("document", ""), EMBED[4], ("document", LONG)]
 ROLES = [("query", "harbour"), ("document", "harbour"), ("query", ""), ("document", LONG)]
@@ -37,24 +36,19 @@ PROMPTS = {"query": "query: ", "document": "the passage: "}
 
 def backbone(directory: Path, seed: int = SEED) -> None:
     settings = config(tokens.wordpiece(directory, LENGTH), "BertModel", LENGTH, num_hidden_layers=2, intermediate_size=48)
-    write_json(directory / "config.json", settings)
-    save_weights(directory / "model.safetensors", randomise(BertModel(BertConfig(**settings)), seed))
+    write_model(directory, settings, randomise(BertModel(BertConfig(**settings)), seed))
 
 
-def record(name: str, cases: list) -> None:
-    """Reads the files back, so that what is recorded is what they say."""
-    writer = GoldenWriter(name, "embedder", SEED, id=None, max_length=LENGTH)
-    readme(writer.root / "model", "apache-2.0", name)
-    model = SentenceTransformer(str(writer.root / "model"), device="cpu", model_kwargs=EAGER)
-    embed_cases(writer, model, cases)
-    writer.write()
+def record(directory: Path, name: str, cases: list) -> None:
+    readme(directory, "apache-2.0", name)
+    record_embedder(name, SEED, None, LENGTH, cases)
 
 
 def legacy(name: str, modes: list[str], cases=CASES, normalize: bool = False, **st) -> None:
     directory = fresh_directory(name)
     backbone(directory)
     write_legacy_st(directory, WIDTH, modes, normalize, LENGTH, **st)
-    record(name, cases)
+    record(directory, name, cases)
 
 
 def seeded(module: torch.nn.Module, offset: int) -> torch.nn.Module:
@@ -72,7 +66,7 @@ def legacy_with(name: str, kind: str, module: torch.nn.Module) -> None:
     folder.mkdir()
     module.save(str(folder))
     (folder / "model.safetensors").chmod(0o644)
-    record(name, CASES)
+    record(directory, name, CASES)
 
 
 def save_current(model: SentenceTransformer, directory: Path) -> None:
@@ -91,7 +85,7 @@ def saved(name: str, modules: list[torch.nn.Module], cases=CASES, prompts: dict[
         backbone(Path(scratch))
         transformer = Transformer(scratch, max_seq_length=LENGTH)
         save_current(SentenceTransformer(modules=[transformer, *modules], device="cpu", prompts=prompts), directory)
-    record(name, cases)
+    record(directory, name, cases)
 
 
 def router() -> None:
@@ -114,7 +108,7 @@ def two_backbones() -> None:
         modules = [Router.for_query_document(**routes), Normalize()]
         save_current(SentenceTransformer(modules=modules, device="cpu"), directory)
     readme(directory, "apache-2.0", name)
-    model = SentenceTransformer(str(directory), device="cpu", model_kwargs=EAGER).eval()
+    model = load_embedder(directory).eval()
     writer = GoldenWriter(name, "embedder", SEED, id=None, max_length=LENGTH)
     encoders = {"query": model.encode_query, "document": model.encode_document}
     for role, text in ROLES:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from sentence_transformers import CrossEncoder, SentenceTransformer
 from tokenizers import Tokenizer
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
@@ -14,6 +13,8 @@ from common import (
     GoldenWriter,
     embed_cases,
     fresh_directory,
+    load_embedder,
+    load_reranker,
     randomise,
     readme,
     rounded,
@@ -23,6 +24,7 @@ from common import (
     unit,
     write_json,
     write_legacy_st,
+    write_model,
     write_modules,
 )
 from texts import EMBED, LONG, RERANK
@@ -104,8 +106,7 @@ def embedding() -> None:
     write_legacy_st(directory, 40, ["lasttoken"], True, None, prompts={"query": QUERY_PROMPT, "document": ""}, include_prompt=True)
     (directory / "sentence_bert_config.json").unlink()
     readme(directory, "apache-2.0", model_id)
-    options = {"attn_implementation": "eager", "dtype": torch.float32}
-    model = SentenceTransformer(str(directory), device="cpu", model_kwargs=options)
+    model = load_embedder(directory, dtype=torch.float32)
     writer = GoldenWriter(name, "embedder", seed, id=model_id, max_length=length)
     cases = [case for case in EMBED if case[1] != LONG] + [("document", LONG + " " + LONG)]
     embed_cases(writer, model, cases, dimensions=(36, 32), max_length=length)
@@ -153,9 +154,8 @@ def zerank() -> None:
     tokenizer = tokens.qwen(directory, 131072)
     (directory / "chat_template.jinja").write_text(ZERANK_TEMPLATE, encoding="utf-8")
     settings = config(tokenizer.get_vocab_size(), length, tokenizer, hidden_size=32)
-    write_json(directory / "config.json", settings)
     model, state = causal(settings, seed)
-    save_weights(directory / "model.safetensors", state)
+    write_model(directory, settings, state)
     yes = tokenizer.token_to_id("Yes")
     write_logit_score(directory, yes, None)
     readme(directory, "apache-2.0", model_id)
@@ -185,8 +185,7 @@ def write_logit_score(directory: Path, yes: int, no: int | None) -> None:
 
 def check_pairs(directory: Path, writer: GoldenWriter) -> None:
     """sentence-transformers reads the same directory to the same logits, where nothing has to be cut."""
-    options = {"attn_implementation": "eager", "dtype": torch.float32}
-    model = CrossEncoder(str(directory), device="cpu", model_kwargs=options)
+    model = load_reranker(directory, dtype=torch.float32)
     short = [case for case in writer.cases if len(case["ids"]) < writer.header["max_length"]]
     assert len(short) + 1 == len(writer.cases)
     for case in short:
@@ -201,9 +200,8 @@ def zerank_small() -> None:
     tokenizer = tokens.qwen(directory, 131072, moved={"Yes": ZERANK_ID_YES})
     narrow = {"hidden_size": 16, "head_dim": 8, "intermediate_size": 40}
     settings = config(ZERANK_ID_YES + 10, length, tokenizer, **narrow)
-    write_json(directory / "config.json", settings)
     model, state = causal(settings, seed)
-    save_weights(directory / "model.safetensors", state)
+    write_model(directory, settings, state)
     readme(directory, "apache-2.0", model_id)
     writer = GoldenWriter(name, "reranker", seed, id=model_id, max_length=length)
     causal_cases(writer, model, tokenizer, zerank_frame, length, ZERANK_ID_YES, None, 5.0)
@@ -221,9 +219,8 @@ def reranker() -> None:
     tokenizer = tokens.qwen(directory, 131072, moved={"yes": JUDGE_ID_YES, "no": JUDGE_ID_NO})
     narrow = {"hidden_size": 12, "head_dim": 8, "intermediate_size": 40, "num_hidden_layers": 2}
     settings = config(JUDGE_ID_YES + 11, length, tokenizer, **narrow)
-    write_json(directory / "config.json", settings)
     model, state = causal(settings, seed)
-    save_weights(directory / "model.safetensors", state)
+    write_model(directory, settings, state)
     readme(directory, "apache-2.0", model_id)
     writer = GoldenWriter(name, "reranker", seed, id=model_id, max_length=length)
     causal_cases(writer, model, tokenizer, judge_frame, length, JUDGE_ID_YES, JUDGE_ID_NO, 1.0)
@@ -237,9 +234,8 @@ def reranker_modules() -> None:
     tokenizer = tokens.qwen(directory, 131072)
     (directory / "chat_template.jinja").write_text(JUDGE_TEMPLATE, encoding="utf-8")
     settings = config(tokenizer.get_vocab_size(), length, tokenizer, hidden_size=16, head_dim=8, intermediate_size=56)
-    write_json(directory / "config.json", settings)
     model, state = causal(settings, seed)
-    save_weights(directory / "model.safetensors", state)
+    write_model(directory, settings, state)
     yes, no = tokenizer.token_to_id("yes"), tokenizer.token_to_id("no")
     write_logit_score(directory, yes, no)
     readme(directory, "apache-2.0", model_id)
@@ -261,9 +257,8 @@ def zembed() -> None:
     directory = fresh_directory(name)
     tokenizer = tokens.qwen(directory, 131072)
     settings = config(tokenizer.get_vocab_size(), length, tokenizer, hidden_size=width, intermediate_size=64)
-    write_json(directory / "config.json", settings)
     model, state = causal(settings, seed)
-    save_weights(directory / "model.safetensors", state)
+    write_model(directory, settings, state)
     write_legacy_st(
         directory,
         width,

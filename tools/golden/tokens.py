@@ -112,12 +112,12 @@ def wordpiece(
     return len(vocabulary)
 
 
-def unigram(directory: Path, max_length: int) -> int:
+def unigram(directory: Path, max_length: int, table=normalizers.NFKC()) -> int:
     """XLM-RoBERTa's: SentencePiece pieces with `▁`, `<s> A </s></s> B </s>`. Returns the vocabulary size.
 
-    The originals normalise by a compiled SentencePiece table of several hundred kilobytes; NFKC stands in for it.
+    The originals normalise by a compiled table of several hundred kilobytes; `table` stands in for it.
     """
-    normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")])
+    normalizer = normalizers.Sequence([table, normalizers.Replace(Regex(" {2,}"), " ")])
     pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")]
     )

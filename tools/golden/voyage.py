@@ -6,7 +6,7 @@ import torch
 from transformers import Qwen3Config, Qwen3Model
 
 import tokens
-from common import GoldenWriter, fresh_directory, randomise, readme, save_weights, write_json, write_legacy_st
+from common import GoldenWriter, fresh_directory, randomise, readme, write_legacy_st, write_model
 from direct import direct_cases
 from texts import EMBED
 
@@ -26,7 +26,7 @@ class Bidirectional(Qwen3Model):
 
 
 def embed() -> None:
-    name, seed = "voyage4_nano", 1401
+    name, seed, model_id = "voyage4_nano", 1401, "voyageai/voyage-4-nano"
     directory = fresh_directory(name)
     tokenizer = tokens.qwen(directory, 32768)
     settings = {
@@ -60,7 +60,6 @@ def embed() -> None:
         "use_sliding_window": False,
         "vocab_size": tokenizer.get_vocab_size(),
     }
-    write_json(directory / "config.json", settings)
     labels = {"id2label", "label2id", "num_labels", "architectures", "torch_dtype"}
     kept = {key: value for key, value in settings.items() if key not in labels}
     backbone = Bidirectional(Qwen3Config(**kept, attn_implementation="eager"))
@@ -73,10 +72,10 @@ def embed() -> None:
     randomise(projection, seed + 1)
     projection.weight.data = projection.weight.data.bfloat16().float()
     stored = {f"model.{tensor}": value.bfloat16() for tensor, value in backbone.state_dict().items()}
-    save_weights(directory / "model.safetensors", stored | {"linear.weight": projection.weight.bfloat16()})
+    write_model(directory, settings, stored | {"linear.weight": projection.weight.bfloat16()})
     write_legacy_st(directory, WIDTH, ["mean"], True, LENGTH, prompts=PROMPTS, include_prompt=True, version="5.1.2")
-    readme(directory, "apache-2.0", "voyageai/voyage-4-nano")
-    writer = GoldenWriter(name, "embedder", seed, id="voyageai/voyage-4-nano", max_length=LENGTH)
+    readme(directory, "apache-2.0", model_id)
+    writer = GoldenWriter(name, "embedder", seed, id=model_id, max_length=LENGTH)
     backbones = {"query": backbone, "document": backbone}
     direct_cases(writer, backbones, PROMPTS, EMBED, LENGTH, project=projection, dimensions=(512, 256))
     writer.write()

@@ -1,26 +1,26 @@
-"""XLM-RoBERTa: an embedder with E5's prompts (kept in its README only) and bge's reranker."""
+"""XLM-RoBERTa: embedders with E5's prompts (kept in its README only) and bge's reranker."""
 
 from __future__ import annotations
 
 import torch
-from sentence_transformers import CrossEncoder, SentenceTransformer
 from transformers import XLMRobertaConfig, XLMRobertaForSequenceClassification, XLMRobertaModel
 
+import charsmap
 import tokens
 from common import (
     GoldenWriter,
-    embed_cases,
     fresh_directory,
+    load_reranker,
     randomise,
     readme,
+    record_embedder,
     rerank_cases,
-    save_weights,
-    write_json,
     write_legacy_st,
+    write_model,
 )
 from texts import EMBED, RERANK
 
-EAGER = {"attn_implementation": "eager"}
+PROMPTS = {"query": "query: ", "document": "passage: "}
 
 
 def config(vocabulary: int, architecture: str, positions: int, **changes) -> dict:
@@ -55,16 +55,38 @@ def e5() -> None:
     name, seed, model_id = "xlm_roberta_e5", 104, "intfloat/multilingual-e5-base"
     directory = fresh_directory(name)
     settings = config(tokens.unigram(directory, 48), "XLMRobertaModel", 50)
-    write_json(directory / "config.json", settings)
     state = randomise(XLMRobertaModel(XLMRobertaConfig(**settings)), seed)
     state["embeddings.position_ids"] = torch.arange(50).unsqueeze(0)
-    save_weights(directory / "model.safetensors", state)
+    write_model(directory, settings, state)
     write_legacy_st(directory, 32, ["mean"], True, 48, early=True)
     readme(directory, "mit", model_id)
-    model = SentenceTransformer(str(directory), device="cpu", model_kwargs=EAGER)
-    writer = GoldenWriter(name, "embedder", seed, id=model_id, max_length=48)
-    embed_cases(writer, model, EMBED, prompts={"query": "query: ", "document": "passage: "})
-    writer.write()
+    record_embedder(name, seed, model_id, 48, EMBED, prompts=PROMPTS)
+
+
+# What a compiled table and NFKC, or a table and SentencePiece itself, may see differently. The last text of marks is
+# one: the library reads letters with their marks as one and keeps only what the table knows of them.
+ODD = [
+    ("document", "ﬁne eﬀorts on page ① to ⑳, 42 ㎏ and x²"),
+    ("query", "Ｈｅｌｌｏ　ｗｏｒｌｄ！ ｶﾞ ½ №7 …"),
+    ("document", "cafe\u0301 nai\u0308ve, su\u0308\u00dfe Bro\u0308tchen"),
+    ("query", "zero\u200bwidth har\u200dbour \ufeffmark so\u00adft"),
+    ("document", "tab\tline\nfeed\r\nand\u2028\u00a0\u3000end \u2581 block"),
+    ("document", "con\u0001trol\u007f \ufffd what is not a letter"),
+    ("document", "\u1112\u1161\u11ab 한국 각 क्षि \U0001f469\u200d\U0001f467"),
+    ("query", "e\u0301\u0323 e\u0323\u0301 \ufb01\u0301 o\u0308\u0308"),
+]
+
+
+def precompiled() -> None:
+    name, seed, model_id = "xlm_roberta_precompiled", 111, "intfloat/multilingual-e5-small"
+    directory = fresh_directory(name)
+    vocabulary = tokens.unigram(directory, 48, charsmap.normalizer())
+    changes = {"num_hidden_layers": 1, "hidden_size": 16, "intermediate_size": 24}
+    settings = config(vocabulary, "XLMRobertaModel", 50, **changes)
+    write_model(directory, settings, randomise(XLMRobertaModel(XLMRobertaConfig(**settings)), seed))
+    write_legacy_st(directory, 16, ["mean"], True, 48, early=True)
+    readme(directory, "mit", model_id)
+    record_embedder(name, seed, model_id, 48, EMBED + ODD, prompts=PROMPTS)
 
 
 def cross() -> None:
@@ -72,15 +94,13 @@ def cross() -> None:
     directory = fresh_directory(name)
     labels = {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}
     settings = config(tokens.unigram(directory, 56), "XLMRobertaForSequenceClassification", 58, **labels)
-    write_json(directory / "config.json", settings)
     state = randomise(XLMRobertaForSequenceClassification(XLMRobertaConfig(**settings)), seed)
-    save_weights(directory / "model.safetensors", state)
+    write_model(directory, settings, state)
     readme(directory, "mit", model_id)
-    model = CrossEncoder(str(directory), device="cpu", model_kwargs=EAGER)
-    assert isinstance(model.activation_fn, torch.nn.Sigmoid)
+    model = load_reranker(directory, torch.nn.Sigmoid)
     writer = GoldenWriter(name, "reranker", seed, id=model_id, max_length=56)
     rerank_cases(writer, model, RERANK, model.model.roberta, 56)
     writer.write()
 
 
-FAMILIES = {"xlm_roberta_e5": e5, "xlm_roberta_cross": cross}
+FAMILIES = {"xlm_roberta_e5": e5, "xlm_roberta_precompiled": precompiled, "xlm_roberta_cross": cross}
