@@ -81,6 +81,13 @@ struct Tokenised<B: Backend> {
     parts: Result<Vec<Part>, TokeniseError>,
 }
 
+impl<B: Backend> Untokenised<B> {
+    fn failed(self, error: TokeniseError) -> Tokenised<B> {
+        let Self { job, slot, call, charged, text } = self;
+        Tokenised { job, slot, call, charged, bytes: text.len(), parts: Err(error) }
+    }
+}
+
 enum TokeniseError {
     /// What all inputs of the call share cannot be used.
     Call(Error),
@@ -214,48 +221,58 @@ impl<B: Backend> Scheduler<'_, B> {
         })
     }
 
-    /// Tokenises texts in parallel. A panic or an error stays with its text.
+    /// Tokenises texts, on the pool where there are several: for one alone, waking it takes longer than the text.
     fn tokenise(&self, texts: Vec<Untokenised<B>>) -> Vec<Tokenised<B>> {
         let started = Instant::now();
-        let backend = &self.shared.backend;
+        let tokenised = match <[_; 1]>::try_from(texts) {
+            Ok([text]) => vec![match self.open(&text.call) {
+                Ok(()) => self.prepare(text),
+                Err(error) => text.failed(TokeniseError::Call(error)),
+            }],
+            Err(texts) => self.shared.runtime.install(|| self.tokenise_in_parallel(texts)),
+        };
+        self.shared.counters.tokenise_nanos.add_time(started.elapsed());
+        tokenised
+    }
+
+    fn tokenise_in_parallel(&self, texts: Vec<Untokenised<B>>) -> Vec<Tokenised<B>> {
         let mut seen = HashSet::new();
         let calls: Vec<(JobId, Arc<B::Call>)> = texts
             .iter()
             .filter(|text| seen.insert(text.job))
             .map(|text| (text.job, Arc::clone(&text.call)))
             .collect();
-        let tokenised = self.shared.runtime.install(|| {
-            let mut unusable: Vec<(JobId, Error)> = calls
-                .into_par_iter()
-                .filter_map(|(job, call)| {
-                    let opened = catch_unwind(AssertUnwindSafe(|| backend.open(&call)))
-                        .unwrap_or_else(|panic| Err(of_panic("tokenising", panic.as_ref())));
-                    opened.err().map(|error| (job, error))
-                })
-                .collect();
-            let broken: HashSet<JobId> = unusable.iter().map(|(job, _)| *job).collect();
-            let (lost, usable): (Vec<_>, Vec<_>) =
-                texts.into_iter().partition(|text: &Untokenised<B>| broken.contains(&text.job));
-            let mut tokenised: Vec<Tokenised<B>> = usable
-                .into_par_iter()
-                .map(|Untokenised { job, slot, call, charged, text }| {
-                    let parts = match catch_unwind(AssertUnwindSafe(|| backend.prepare(&call, &text))) {
-                        Ok(parts) => parts.map_err(TokeniseError::Model),
-                        Err(panic) => Err(TokeniseError::Panic(of_panic("tokenising", panic.as_ref()))),
-                    };
-                    Tokenised { job, slot, call, charged, bytes: text.len(), parts }
-                })
-                .collect();
-            for Untokenised { job, slot, call, charged, text } in lost {
-                // The job ends with its first error; its other texts of this round have nothing to add.
-                let Some(at) = unusable.iter().position(|(broken, _)| *broken == job) else { continue };
-                let parts = Err(TokeniseError::Call(unusable.swap_remove(at).1));
-                tokenised.push(Tokenised { job, slot, call, charged, bytes: text.len(), parts });
-            }
-            tokenised
-        });
-        self.shared.counters.tokenise_nanos.add_time(started.elapsed());
+        let mut unusable: Vec<(JobId, Error)> = calls
+            .into_par_iter()
+            .filter_map(|(job, call)| self.open(&call).err().map(|error| (job, error)))
+            .collect();
+        let broken: HashSet<JobId> = unusable.iter().map(|(job, _)| *job).collect();
+        let (lost, usable): (Vec<_>, Vec<_>) =
+            texts.into_iter().partition(|text: &Untokenised<B>| broken.contains(&text.job));
+        let mut tokenised: Vec<Tokenised<B>> =
+            usable.into_par_iter().map(|text| self.prepare(text)).collect();
+        for text in lost {
+            // The job ends with its first error; its other texts of this round have nothing to add.
+            let Some(at) = unusable.iter().position(|(broken, _)| *broken == text.job) else { continue };
+            tokenised.push(text.failed(TokeniseError::Call(unusable.swap_remove(at).1)));
+        }
         tokenised
+    }
+
+    /// Prepares what all texts of a call share. A panic is an error of the call.
+    fn open(&self, call: &B::Call) -> Result<()> {
+        catch_unwind(AssertUnwindSafe(|| self.shared.backend.open(call)))
+            .unwrap_or_else(|panic| Err(of_panic("tokenising", panic.as_ref())))
+    }
+
+    /// A panic or an error stays with its text.
+    fn prepare(&self, text: Untokenised<B>) -> Tokenised<B> {
+        let Untokenised { job, slot, call, charged, text } = text;
+        let parts = match catch_unwind(AssertUnwindSafe(|| self.shared.backend.prepare(&call, &text))) {
+            Ok(parts) => parts.map_err(TokeniseError::Model),
+            Err(panic) => Err(TokeniseError::Panic(of_panic("tokenising", panic.as_ref()))),
+        };
+        Tokenised { job, slot, call, charged, bytes: text.len(), parts }
     }
 
     /// Takes tokenised texts of living jobs as items; a text that cannot run ends its job.
