@@ -93,8 +93,21 @@ impl Cutter<'_> {
     }
 }
 
+/// Cuts a range between code points into about `parts` parts, into two at least where it holds two.
+pub(super) fn code_points(text: &str, range: Range<usize>, parts: usize) -> Vec<Range<usize>> {
+    let step = range.len().div_ceil(parts).max(1);
+    let mut found = Vec::new();
+    let mut start = range.start;
+    while start < range.end {
+        let end = text.ceil_char_boundary((start + step).min(range.end));
+        found.push(start..end);
+        start = end;
+    }
+    found
+}
+
 /// Bytes between two marks of [`CharOffsets`].
-const STRIDE: usize = 1024;
+const STRIDE: usize = 64;
 
 /// Code-point offsets of byte offsets: one pass to build, at most a stride of bytes to answer.
 pub(super) struct CharOffsets<'a> {

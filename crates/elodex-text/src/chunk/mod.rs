@@ -95,8 +95,8 @@ pub fn chunk(
     let mut packer = Packer::new(extracted, spec, count_tokens)?;
     let mut chunks = Vec::new();
     for region in units::regions(extracted) {
-        for draft in packer.pack(region)? {
-            let Some((first, last)) = draft.units.first().zip(draft.units.last()) else { continue };
+        packer.pack(region, &mut |draft| {
+            let Some((first, last)) = draft.units.first().zip(draft.units.last()) else { return };
             let bytes = first.bytes.start..last.bytes.end;
             chunks.push(Chunk {
                 chars: offsets.range(&bytes),
@@ -105,7 +105,7 @@ pub fn chunk(
                 passages: passages::passages(&extracted.text, &offsets, &draft.units, spec.passage_chars),
                 bytes,
             });
-        }
+        })?;
     }
     Ok(chunks)
 }

@@ -1,7 +1,7 @@
 //! Sentences to chunks: greedy, each sentence counted once and each chunk checked once.
 
-use super::borders::pieces;
-use super::units::{Border, Unit, units};
+use super::borders::{code_points, pieces};
+use super::units::{Border, Unit, Units};
 use super::{ChunkSpec, with_headings};
 use crate::{Error, ErrorKind, Extracted, Result};
 use std::collections::HashMap;
@@ -30,12 +30,27 @@ struct Measured {
     tokens: usize,
 }
 
-/// Sentences `first..end` are a chunk; those before `fresh` stand in the one before as well.
-#[derive(Clone)]
+/// Sentences `first..end` of those at hand are a chunk.
 struct Span {
     first: usize,
     end: usize,
     headings: Vec<usize>,
+}
+
+impl Span {
+    fn draft(self, units: &[Measured]) -> Draft {
+        let units = units[self.first..self.end].iter().map(|part| part.unit.clone()).collect();
+        Draft { units, headings: self.headings }
+    }
+}
+
+/// The units at hand: those of the last chunk and those that the next one may hold.
+struct Window<'a> {
+    source: Units<'a>,
+    /// Found and not measured yet.
+    found: Vec<Unit>,
+    units: Vec<Measured>,
+    ended: bool,
 }
 
 pub(super) struct Packer<'a> {
@@ -68,27 +83,75 @@ impl<'a> Packer<'a> {
         Ok(Self { extracted, spec, count, overhead, parents, heading_tokens: HashMap::new() })
     }
 
-    /// The chunks of one region.
-    pub(super) fn pack(&mut self, region: Range<usize>) -> Result<Vec<Draft>> {
-        let limit = match self.spec.whole {
-            true => WHOLE_LIMIT,
-            false => self.spec.tokens.saturating_mul(BYTES_PER_TOKEN).max(SHORTEST_LIMIT),
-        };
-        let mut found = Vec::new();
-        units(self.extracted, region, limit, &mut found);
-        if found.is_empty() {
-            return Ok(Vec::new());
-        }
+    /// Hands the chunks of one region to `emit`.
+    pub(super) fn pack(&mut self, region: Range<usize>, emit: &mut dyn FnMut(Draft)) -> Result<()> {
         if self.spec.whole {
-            return Ok(vec![Draft { units: found, headings: Vec::new() }]);
+            let mut source = Units::new(self.extracted, region, WHOLE_LIMIT);
+            let mut units = Vec::new();
+            while source.read(&mut units) {}
+            emit(Draft { units, headings: Vec::new() });
+            return Ok(());
         }
-        let mut measured = self.measure(found)?;
-        let spans = self.spans(&mut measured)?;
-        let draft = |span: Span| Draft {
-            units: measured[span.first..span.end].iter().map(|part| part.unit.clone()).collect(),
-            headings: span.headings,
+        let longest = self.spec.tokens.saturating_mul(BYTES_PER_TOKEN).max(SHORTEST_LIMIT);
+        let mut window = Window {
+            source: Units::new(self.extracted, region, longest),
+            found: Vec::new(),
+            units: Vec::new(),
+            ended: false,
         };
-        Ok(spans.into_iter().map(draft).collect())
+        let mut last: Option<Span> = None;
+        let mut fresh = 0;
+        loop {
+            if let Some(span) = &mut last
+                && span.first > window.units.len() / 2
+            {
+                let dropped = span.first;
+                window.units.drain(..dropped);
+                *span =
+                    Span { first: 0, end: span.end - dropped, headings: std::mem::take(&mut span.headings) };
+                fresh -= dropped;
+            }
+            self.fill(&mut window, fresh)?;
+            if fresh == window.units.len() {
+                break;
+            }
+            let units = &mut window.units;
+            let first = last.as_ref().map_or(fresh, |last| self.overlap(units, last.first, fresh));
+            let span = self.fitting(units, first, fresh)?;
+            fresh = span.end;
+            let before = last.take();
+            let joined = before.as_ref().and_then(|before| self.joined(units, before, &span));
+            last = match joined {
+                Some(joined) => Some(joined),
+                None => {
+                    if let Some(before) = before {
+                        emit(before.draft(units));
+                    }
+                    Some(span)
+                }
+            };
+        }
+        if let Some(last) = last {
+            emit(last.draft(&window.units));
+        }
+        Ok(())
+    }
+
+    /// Measures as many units behind `fresh` as a chunk that begins there may hold, and one more.
+    fn fill(&self, window: &mut Window<'_>, fresh: usize) -> Result<()> {
+        let ahead = self.spec.tokens.saturating_mul(BYTES_PER_TOKEN).saturating_mul(2);
+        while !window.ended {
+            let measured = window.units.get(fresh).zip(window.units.last());
+            if measured.is_some_and(|(first, last)| last.unit.bytes.end - first.unit.bytes.start > ahead) {
+                return Ok(());
+            }
+            window.ended = !window.source.read(&mut window.found);
+            // The last one waits until what follows it is known.
+            let known = if window.ended { window.found.len() } else { window.found.len().saturating_sub(1) };
+            let next = window.found.get(known).map(|next| (next.border, next.bytes.start));
+            self.measure(window.found.drain(..known), next, &mut window.units)?;
+        }
+        Ok(())
     }
 
     /// Tokens that text and headings of a chunk share.
@@ -96,24 +159,30 @@ impl<'a> Packer<'a> {
         self.spec.tokens - self.overhead
     }
 
-    /// Counts every unit and cuts those over the budget.
-    fn measure(&self, found: Vec<Unit>) -> Result<Vec<Measured>> {
+    /// Counts units, which `next` follows, and cuts those over the budget.
+    fn measure(
+        &self,
+        found: impl Iterator<Item = Unit>,
+        next: Option<(Border, usize)>,
+        measured: &mut Vec<Measured>,
+    ) -> Result<()> {
         let most = match self.extracted.headings.is_empty() {
             true => self.budget(),
             false => (self.budget() - self.budget() / HEADING_SHARE).max(1),
         };
-        let mut measured = Vec::with_capacity(found.len());
-        let mut starts =
-            found.iter().skip(1).map(|next| (next.border, next.bytes.start)).collect::<Vec<_>>().into_iter();
-        for unit in found {
-            let end = match starts.next() {
+        let mut found = found.peekable();
+        while let Some(unit) = found.next() {
+            let behind = found.peek().map(|unit| (unit.border, unit.bytes.start)).or(next);
+            let end = match behind {
                 Some((border, start)) if border < Border::Apart => start,
                 _ => unit.bytes.end,
             };
             let mut open = vec![(unit, end)];
             while let Some((unit, end)) = open.pop() {
-                let tokens = self.tokens(&self.extracted.text[unit.bytes.start..end]);
-                if tokens <= most {
+                let text = &self.extracted.text;
+                let tokens = self.tokens(&text[unit.bytes.start..end]);
+                // White space behind it only counts where the chunk goes on.
+                if tokens <= most || end > unit.bytes.end && self.tokens(&text[unit.bytes.clone()]) <= most {
                     measured.push(Measured { unit, tokens });
                     continue;
                 }
@@ -126,11 +195,13 @@ impl<'a> Packer<'a> {
                 }
             }
         }
-        Ok(measured)
+        Ok(())
     }
 
+    /// Tokens of a part of the text; one at least for every [`BYTES_PER_TOKEN`], so that no chunk grows without end where
+    /// the tokenizer sees little in a text.
     fn tokens(&self, text: &str) -> usize {
-        (self.count)(text).saturating_sub(self.overhead)
+        (self.count)(text).saturating_sub(self.overhead).max(text.len().div_ceil(BYTES_PER_TOKEN))
     }
 
     /// Two or more parts of a unit of `tokens` tokens that has to shrink to `most`.
@@ -158,27 +229,6 @@ impl<'a> Packer<'a> {
             section: unit.section,
         };
         Ok(found.into_iter().enumerate().map(part).collect())
-    }
-
-    fn spans(&mut self, units: &mut Vec<Measured>) -> Result<Vec<Span>> {
-        let mut spans: Vec<Span> = Vec::new();
-        let mut fresh = 0;
-        while fresh < units.len() {
-            let first = match spans.last() {
-                Some(last) => self.overlap(units, last.first, fresh),
-                None => fresh,
-            };
-            let span = self.fitting(units, first, fresh)?;
-            fresh = span.end;
-            match spans.last_mut() {
-                Some(last) if span.first == last.end => match self.joined(units, last, &span) {
-                    Some(joined) => *last = joined,
-                    None => spans.push(span),
-                },
-                _ => spans.push(span),
-            }
-        }
-        Ok(spans)
     }
 
     /// Where a chunk begins whose first new unit is `fresh`, behind one that begins at `last`.
@@ -285,6 +335,9 @@ impl<'a> Packer<'a> {
 
     /// One chunk of two neighbours, where the second is a small section that belongs under what the first is under.
     fn joined(&mut self, units: &[Measured], before: &Span, after: &Span) -> Option<Span> {
+        if after.first != before.end {
+            return None;
+        }
         let start = &units[after.first].unit;
         let used = |span: &Span| units[span.first..span.end].iter().map(|part| part.tokens).sum::<usize>();
         let small = used(after) * SMALL_SHARE < self.budget();
@@ -354,19 +407,6 @@ impl<'a> Packer<'a> {
         self.heading_tokens.insert(at, tokens);
         tokens
     }
-}
-
-/// Cuts a range between code points into about `parts` parts, into two at least where it holds two.
-fn code_points(text: &str, range: Range<usize>, parts: usize) -> Vec<Range<usize>> {
-    let step = range.len().div_ceil(parts).max(1);
-    let mut found = Vec::new();
-    let mut start = range.start;
-    while start < range.end {
-        let end = text.ceil_char_boundary((start + step).min(range.end));
-        found.push(start..end);
-        start = end;
-    }
-    found
 }
 
 /// The heading that each heading stands under: the last one before it of a lower level.

@@ -198,19 +198,108 @@ fn nothing_makes_no_chunks() {
     }
 }
 
+/// Whatever a text repeats, and whatever the tokenizer makes of it, each part is counted a few times and only as much at
+/// once as fits a chunk. Anything quadratic in a text of this size does not end.
 #[test]
-fn one_character_millions_of_times_is_never_counted_at_once() {
-    let longest = std::sync::atomic::AtomicUsize::new(0);
-    let count = |text: &str| {
-        longest.fetch_max(text.len(), std::sync::atomic::Ordering::Relaxed);
-        text.len().div_ceil(8) + 2
-    };
-    let extracted = document(&"a".repeat(2 << 20));
-    let chunks = chunk(&extracted, &spec(512, 64), &count).unwrap();
-    assert!(chunks.len() >= (2 << 20) / (510 * 8));
-    assert!(longest.into_inner() <= 512 * 16);
-    let spaces = document(&format!("a{}b", " ".repeat(2 << 20)));
-    assert_eq!(chunk(&spaces, &spec(512, 64), &words).unwrap().len(), 2);
+fn monotonous_texts_cost_no_more_than_others() {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    const LENGTH: usize = 1 << 19;
+    type Count = fn(&str) -> usize;
+    let nothing: Count = |_| 2;
+    let bytes: Count = |text| text.len().div_ceil(8) + 2;
+    let characters: Count = |text| text.chars().count() + 2;
+    let repeated = [
+        "a",
+        " ",
+        "\n",
+        "東",
+        "。",
+        "a\n",
+        "a b ",
+        ". ",
+        "a. ",
+        ".)",
+        ". )",
+        ".\u{93E})",
+        "(",
+        "\"",
+        ".1",
+        "\u{200B}",
+        "\0",
+        "\u{301}",
+        "🇩🇪",
+        "👩\u{200D}",
+        "a.\u{301}",
+        "a'",
+        "\r",
+        "\u{2029}",
+        "\t",
+        "A",
+        "a:",
+        "lower case words that go on in the next line\n",
+    ];
+    for part in repeated {
+        for start in ["", "a. "] {
+            let text = format!("{start}{}b", part.repeat(LENGTH / part.len()));
+            let extracted = document(&text);
+            let counters: &[Count] = if start.is_empty() { &[nothing, bytes, characters] } else { &[bytes] };
+            for tokens in counters {
+                let (total, longest) = (AtomicUsize::new(0), AtomicUsize::new(0));
+                let count = |text: &str| {
+                    total.fetch_add(text.len(), Relaxed);
+                    longest.fetch_max(text.len(), Relaxed);
+                    tokens(text)
+                };
+                let chunks = chunk(&extracted, &spec(512, 64), &count).unwrap();
+                let (total, longest) = (total.into_inner(), longest.into_inner());
+                assert!(total <= 5 * text.len(), "{start:?} {part:?}: {total} bytes counted");
+                assert!(longest <= 2 * 512 * 16, "{start:?} {part:?}: {longest} bytes counted at once");
+                let held: usize = chunks.iter().map(|chunk| chunk.bytes.len()).sum();
+                assert!(held <= 2 * text.len(), "{start:?} {part:?}: {held} bytes in chunks");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_word_before_much_white_space_fits_a_small_chunk() {
+    let chars = |text: &str| text.chars().count() / 3 + 2;
+    let extracted = document(&format!("a{}b", " ".repeat(900)));
+    assert_eq!(check_all(&extracted, &spec(40, 8), &chars).len(), 2);
+}
+
+#[test]
+fn a_long_text_is_cut_as_a_short_one_is() {
+    // Stretches in which sentences are found end between these paragraphs.
+    let paragraph = "One sentence of seven words is here. Another of six words follows it.\n\n";
+    let extracted = document(&paragraph.repeat(20_000));
+    let chunks = check_all_fast(&extracted, &spec(13, 0));
+    assert_eq!(chunks.len(), 20_000);
+    assert!(texts(&extracted, &chunks).iter().all(|text| *text == paragraph.trim()));
+    let mut extracted = sectioned(&format!("# Head\n{}", "word. ".repeat(200_000)));
+    extracted.headings.push(Heading { at: 900_000 + 1, level: 1, text: "Other".to_owned() });
+    let chunks = check_all_fast(&extracted, &spec(100, 0));
+    assert!(
+        chunks
+            .iter()
+            .skip(1)
+            .take_while(|chunk| chunk.bytes.end < 900_000)
+            .all(|chunk| chunk.headings == ["Head"])
+    );
+    assert!(chunks.iter().any(|chunk| chunk.bytes.start == 900_001), "a chunk begins at the heading");
+}
+
+/// What [`check_all`] does not do for long texts, since it looks at every character of every chunk.
+fn check_all_fast(extracted: &Extracted, spec: &ChunkSpec) -> Vec<Chunk> {
+    let chunks = chunk(extracted, spec, &words).unwrap();
+    let mut end = 0;
+    for chunk in &chunks {
+        assert!(extracted.text[end..chunk.bytes.start].trim().is_empty());
+        assert!(words(&chunk.with_headings(&extracted.text)) <= spec.tokens);
+        end = chunk.bytes.end;
+    }
+    assert!(extracted.text[end..].trim().is_empty());
+    chunks
 }
 
 /// Every part counts at least one token, so that what parts take and what the whole takes differ.

@@ -1,6 +1,6 @@
 //! Which reader a file goes to: its bytes decide where they tell, else the extension of its name.
 
-use super::{ExtractLimits, Extracted, Format, check_text, csv, docx, encoding, html, json, markdown, pdf};
+use super::{ExtractLimits, Extracted, Format, check_text, csv, encoding, html, json, markdown, office, pdf};
 use crate::{Error, ErrorKind, Result};
 
 /// Beginnings of files that hold no text we read, and what they are.
@@ -28,6 +28,9 @@ const OTHERS: &[(&[u8], &str)] = &[
     (b"RIFF", "a recording, a film or a WebP picture"),
 ];
 
+/// The formats that a file of another may be converted to.
+pub(super) const WAY_OUT: &str = "convert it to text, Markdown, HTML, CSV, JSON, PDF, DOCX or PPTX";
+
 /// Bytes in which a PDF begins; what stands before is ignored, as readers do.
 const PDF_PREAMBLE: usize = 1024;
 
@@ -38,13 +41,13 @@ pub(super) fn read(name: &str, bytes: &[u8], limits: &ExtractLimits) -> Result<E
         return pdf::read(bytes, limits);
     }
     if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
-        return docx::read(bytes, limits);
+        return office::read(bytes, limits);
     }
     if let Some((_, what)) = OTHERS.iter().find(|(magic, _)| bytes.starts_with(magic)) {
-        let message = format!("`{name}` is {what}, which is not read; convert it to text, HTML, PDF or DOCX");
+        let message = format!("`{name}` is {what}, which is not read; {WAY_OUT}");
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
-    if let "pdf" | "docx" = extension.as_str() {
+    if let "pdf" | "docx" | "pptx" = extension.as_str() {
         let message = format!("`{name}` does not begin as a {} file does", extension.to_uppercase());
         return Err(Error::new(ErrorKind::Malformed, message));
     }

@@ -1,12 +1,12 @@
 //! Files to text with pages, headings and exact offsets.
 
 mod csv;
-mod docx;
 mod encoding;
 mod file;
 mod html;
 mod json;
 mod markdown;
+mod office;
 mod pdf;
 
 use crate::{Error, ErrorKind, Result};
@@ -110,6 +110,8 @@ pub enum Format {
     Pdf,
     /// Office Open XML text document.
     Docx,
+    /// Office Open XML presentation; a page per slide.
+    Pptx,
 }
 
 /// Reads a source into text.
@@ -175,9 +177,13 @@ fn check_text(bytes: usize, limits: &ExtractLimits) -> Result<()> {
     if bytes <= limits.text_bytes {
         return Ok(());
     }
+    Err(text_too_large(limits))
+}
+
+fn text_too_large(limits: &ExtractLimits) -> Error {
     let message = format!(
         "the text takes more than {} bytes; split the document, or raise the limit",
         limits.text_bytes
     );
-    Err(Error::new(ErrorKind::TooLarge, message))
+    Error::new(ErrorKind::TooLarge, message)
 }

@@ -1,100 +1,59 @@
-//! What the PDF parser does not check itself: how far streams expand, and whether the document's parts form circles
-//! that it would follow until the stack ends, which nothing can catch.
+//! What the parser does not check itself in a document it has read: how much its parts take, and whether they form
+//! circles that it would follow until the stack ends, which nothing can catch.
 
-use super::super::ExtractLimits;
+use super::load::{is_picture, undo_filters};
+use super::too_large;
+use crate::extract::ExtractLimits;
 use crate::{Error, ErrorKind, Result};
-use flate2::read::DeflateDecoder;
 use pdf_extract::content::Content;
 use pdf_extract::{Dictionary, Document, Object, ObjectId, Stream};
-use std::collections::HashMap;
-use std::io::Read;
+use std::collections::{HashMap, HashSet};
 
-/// Filters in a row that a stream may have in one compression; no writer uses two.
-const CHAINED: usize = 3;
-/// Bytes before a stream in which its description is looked for.
-const DESCRIPTION: usize = 64 << 10;
 /// Depth to which page trees and drawings within drawings are followed.
 const DEEPEST: usize = 32;
+/// Part of the limit that one content may have: parsed, each of its operators takes many times what it does in the file.
+const CONTENT_SHARE: usize = 16;
 
-fn too_large(limit: usize) -> Error {
-    let message =
-        format!("the PDF expands to more than {limit} bytes; split the document, or raise the limit");
-    Error::new(ErrorKind::TooLarge, message)
-}
-
-/// Refuses a file whose streams expand beyond the limit: together, or one alone where it is a picture. Reading a
-/// document expands some of them, so this looks at the bytes before anything is parsed.
-pub(super) fn check_streams(bytes: &[u8], limits: &ExtractLimits) -> Result<()> {
+/// Expands every stream within the limit, and empties pictures and colour profiles, in which there is no text: the parser
+/// would read them again for every use.
+pub(super) fn expand(document: &mut Document, limits: &ExtractLimits) -> Result<()> {
     let limit = limits.expanded_bytes;
-    let mut total = 0_usize;
-    for at in memmem(bytes, b"stream") {
-        if bytes[..at].ends_with(b"end") {
+    let mut profiles = HashSet::new();
+    for object in document.objects.values() {
+        find_profiles(object, &mut profiles);
+    }
+    let mut left = limit;
+    for (id, object) in &mut document.objects {
+        let Object::Stream(stream) = object else { continue };
+        if is_picture(stream) || profiles.contains(id) {
+            stream.set_plain_content(Vec::new());
             continue;
         }
-        let content = &bytes[at + b"stream".len()..];
-        let content = content.strip_prefix(b"\r").unwrap_or(content);
-        let content = content.strip_prefix(b"\n").unwrap_or(content);
-        let expanded = expanded(content, limit);
-        if expanded > limit {
-            return Err(too_large(limit));
-        }
-        if !is_picture(&bytes[at.saturating_sub(DESCRIPTION)..at]) {
-            total = total.saturating_add(expanded);
-        }
-        if total > limit {
-            return Err(too_large(limit));
-        }
+        left = left.saturating_sub(undo_filters(stream, left, limit)?);
     }
     Ok(())
 }
 
-/// Where `needle` begins.
-fn memmem<'a>(bytes: &'a [u8], needle: &'static [u8]) -> impl Iterator<Item = usize> + 'a {
-    bytes.windows(needle.len()).enumerate().filter(move |(_, window)| *window == needle).map(|(at, _)| at)
-}
-
-/// Bytes a compressed stream expands to, every filter in a row counted; 0 where it is not compressed. The parser
-/// forgives a wrong header, so the header is skipped here as well.
-fn expanded(content: &[u8], limit: usize) -> usize {
-    let mut most = 0;
-    for filters in 1..=CHAINED {
-        let mut reader: Box<dyn Read + '_> = Box::new(content);
-        for _ in 0..filters {
-            let mut header = [0; 2];
-            if reader.read_exact(&mut header).is_err() {
-                return most;
+/// Adds the streams that colour spaces name as their profile.
+fn find_profiles(object: &Object, profiles: &mut HashSet<ObjectId>) {
+    match object {
+        Object::Array(items) => {
+            if let [Object::Name(name), Object::Reference(profile), ..] = &items[..]
+                && name == b"ICCBased"
+            {
+                profiles.insert(*profile);
             }
-            reader = Box::new(DeflateDecoder::new(reader));
+            items.iter().for_each(|item| find_profiles(item, profiles));
         }
-        let mut size = 0;
-        let mut block = [0; 16 << 10];
-        while size <= limit {
-            match reader.read(&mut block) {
-                Ok(read) if read > 0 => size += read,
-                _ => break,
-            }
-        }
-        if size == 0 {
-            return most;
-        }
-        most = most.max(size);
+        Object::Dictionary(entries) => entries.iter().for_each(|(_, entry)| find_profiles(entry, profiles)),
+        Object::Stream(stream) => stream.dict.iter().for_each(|(_, entry)| find_profiles(entry, profiles)),
+        _ => {}
     }
-    most
-}
-
-/// Whether a stream's description calls it a picture and nothing that reading expands.
-fn is_picture(description: &[u8]) -> bool {
-    let Some(start) = description.windows(4).rposition(|window| window == b" obj") else { return false };
-    let description = &description[start..];
-    let says = |name: &[u8]| description.windows(name.len()).any(|window| window == name);
-    // A name may hide letters behind `#`.
-    says(b"/Image") && !says(b"ObjStm") && !says(b"XRef") && !says(b"#")
 }
 
 /// Refuses page trees and drawings that are circles or too deep, and pages that draw more than the limit.
-pub(super) fn check_document(document: &Document, limits: &ExtractLimits) -> Result<()> {
-    let mut walk =
-        Walk { document, limit: limits.expanded_bytes, sizes: HashMap::new(), costs: HashMap::new() };
+pub(super) fn check(document: &Document, limits: &ExtractLimits) -> Result<()> {
+    let mut walk = Walk { document, limit: limits.expanded_bytes, costs: HashMap::new() };
     let mut total = 0_usize;
     for (number, page) in document.get_pages() {
         let broken =
@@ -104,8 +63,17 @@ pub(super) fn check_document(document: &Document, limits: &ExtractLimits) -> Res
         let resources = inherited_resources(document, dictionary)
             .ok_or_else(|| broken("stands in a page tree that is a circle or too deep"))?;
         let mut size = 0_usize;
-        for stream in document.get_page_contents(page) {
-            size = size.saturating_add(walk.size(stream));
+        for id in document.get_page_contents(page) {
+            let Ok(stream) = document.get_object(id).and_then(Object::as_stream) else { continue };
+            if let Ok(filters) = stream.filters() {
+                let names: Vec<_> = filters.iter().map(|name| String::from_utf8_lossy(name)).collect();
+                let message = format!(
+                    "page {number} of the PDF is compressed with `{}`, which is not read; print it to PDF again",
+                    names.join(" ")
+                );
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            }
+            size = size.saturating_add(stream.content.len());
             if total.saturating_add(size) > limits.expanded_bytes {
                 return Err(too_large(limits.expanded_bytes));
             }
@@ -139,25 +107,21 @@ fn inherited_resources<'a>(document: &'a Document, page: &'a Dictionary) -> Opti
 struct Walk<'a> {
     document: &'a Document,
     limit: usize,
-    /// Expanded bytes of each stream.
-    sizes: HashMap<ObjectId, usize>,
     /// Bytes that each drawing takes to draw, by its address and that of the resources it may fall back on.
     costs: HashMap<(usize, usize), usize>,
 }
 
 impl<'a> Walk<'a> {
-    fn size(&mut self, id: ObjectId) -> usize {
-        if let Some(size) = self.sizes.get(&id) {
-            return *size;
-        }
-        let stream = self.document.get_object(id).and_then(Object::as_stream);
-        let size = stream.map_or(0, |stream| expanded_content(stream).len());
-        self.sizes.insert(id, size);
-        size
-    }
-
     /// Bytes of all that a content draws, drawings within drawings included.
     fn drawn(&mut self, content: &[u8], resources: Option<&'a Dictionary>, depth: usize) -> Result<usize> {
+        let most = self.limit / CONTENT_SHARE;
+        if content.len() > most {
+            let message = format!(
+                "a page or a drawing of the PDF takes {} bytes, at most {most} are read; split the document, or raise the limit",
+                content.len()
+            );
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
         if !content.windows(2).any(|window| window == b"Do") {
             return Ok(0);
         }
@@ -200,14 +164,9 @@ impl<'a> Walk<'a> {
         if let Some(cost) = self.costs.get(&address) {
             return Ok(*cost);
         }
-        let content = expanded_content(stream);
-        let cost = content.len().saturating_add(self.drawn(&content, resources, depth)?).saturating_add(1);
+        let drawn = self.drawn(&stream.content, resources, depth)?;
+        let cost = stream.content.len().saturating_add(drawn).saturating_add(1);
         self.costs.insert(address, cost);
         Ok(cost)
     }
-}
-
-/// A stream's content as the parser expands it.
-fn expanded_content(stream: &Stream) -> Vec<u8> {
-    stream.decompressed_content().unwrap_or_else(|_| stream.content.clone())
 }

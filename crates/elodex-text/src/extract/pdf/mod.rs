@@ -1,8 +1,11 @@
 //! PDF: the text layer, page by page.
 
+mod filters;
 mod guard;
+mod load;
+mod raw;
 
-use super::{ExtractLimits, Extracted, Format, PageFlow};
+use super::{ExtractLimits, Extracted, Format, PageFlow, text_too_large};
 use crate::{Error, ErrorKind, Result};
 use pdf_extract::{
     ConvertToFmt, Document, MediaBox, OutputDev, OutputError, PlainTextOutput, Transform, decode_text_string,
@@ -13,17 +16,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 pub(super) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Extracted> {
-    guard::check_streams(bytes, limits)?;
+    raw::check(bytes, limits)?;
     // The parser panics on many a file that is not quite PDF, and there is no other way to make that an error. It works
     // on these bytes alone: whatever it leaves half done is dropped with it.
     let read = catch_unwind(AssertUnwindSafe(|| parse(bytes, limits)));
-    read.unwrap_or_else(|_| {
-        Err(Error::new(ErrorKind::Malformed, "the PDF cannot be parsed; repair it, or print it to PDF again"))
+    read.unwrap_or_else(|panic| {
+        let message = "the PDF cannot be parsed; repair it, or print it to PDF again";
+        let ours = panic.downcast::<Error>().map(|error| *error);
+        Err(ours.unwrap_or_else(|_| Error::new(ErrorKind::Malformed, message)))
     })
 }
 
 fn parse(bytes: &[u8], limits: &ExtractLimits) -> Result<Extracted> {
-    let mut document = Document::load_mem(bytes).map_err(malformed)?;
+    let mut document = load::load(bytes, limits.expanded_bytes).map_err(malformed)?;
     if document.is_encrypted() && document.decrypt("").is_err() {
         return Err(Error::new(ErrorKind::Encrypted, "the PDF is encrypted; remove its password"));
     }
@@ -31,17 +36,12 @@ fn parse(bytes: &[u8], limits: &ExtractLimits) -> Result<Extracted> {
     if page_ids.is_empty() {
         return Err(Error::new(ErrorKind::Malformed, "the PDF has no pages"));
     }
-    guard::check_document(&document, limits)?;
+    guard::expand(&mut document, limits)?;
+    guard::check(&document, limits)?;
     let mut pages = Pages { limit: limits.text_bytes, left: limits.text_bytes, done: Vec::new(), open: None };
     if let Err(error) = pdf_extract::output_doc(&document, &mut pages) {
         if pages.is_full() {
-            return Err(Error::new(
-                ErrorKind::TooLarge,
-                format!(
-                    "the text takes more than {} bytes; split the document, or raise the limit",
-                    limits.text_bytes
-                ),
-            ));
+            return Err(text_too_large(limits));
         }
         let message = format!("cannot read page {} of {} of the PDF", pages.done.len() + 1, page_ids.len());
         return Err(Error::new(ErrorKind::Malformed, message).caused_by(error));
@@ -59,6 +59,12 @@ fn parse(bytes: &[u8], limits: &ExtractLimits) -> Result<Extracted> {
         extracted.add_page(&tidy(page), limits)?;
     }
     Ok(extracted)
+}
+
+fn too_large(limit: usize) -> Error {
+    let message =
+        format!("the PDF expands to more than {limit} bytes; split the document, or raise the limit");
+    Error::new(ErrorKind::TooLarge, message)
 }
 
 fn malformed(error: pdf_extract::Error) -> Error {
