@@ -3,28 +3,13 @@
 
 mod common;
 
-use common::{Ground, MODEL, eventually, long_text, metadata, named, text, wait};
+use common::{Ground, eventually, long_text, metadata, named, text, wait};
 use elodex_search::ErrorKind;
 use elodex_store::{Accepted, Catalog, Error};
-use elodex_types::{
-    CallContext, ChunkId, Content, CreateCollection, EmbedRequest, IndexStatus, Latency, NewDocument, Role,
-};
+use elodex_types::{ChunkId, Content, CreateCollection, IndexStatus, NewDocument};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-
-fn embed(ground: &Ground, text: &str) -> Arc<[f32]> {
-    let request = EmbedRequest {
-        model: MODEL.into(),
-        role: Some(Role::Document),
-        inputs: vec![text.into()],
-        dimensions: None,
-        truncation: None,
-        latency: Latency::Auto,
-    };
-    let context = CallContext { key: "test".into(), deadline: None };
-    ground.models.service.submit(request, context).unwrap().wait().unwrap().embeddings.remove(0)
-}
 
 fn store_error(kind: elodex_store::ErrorKind) -> Error {
     Error::new(kind, "as the test wants")
@@ -44,7 +29,7 @@ fn a_document_becomes_one_live_point_with_its_own_vector() {
     assert_eq!((info.status, found), (IndexStatus::Indexed, revision));
     assert_eq!(info.content.as_deref(), Some("Green tea is steeped at eighty degrees."));
     ground.assert_in_step("tea");
-    let vector = embed(&ground, "Green tea is steeped at eighty degrees.");
+    let vector = ground.embed("Green tea is steeped at eighty degrees.");
     let nearest = ground.index("tea").dense(&vector, None, 1, true).unwrap();
     assert_eq!(nearest[0].id, ChunkId::new(revision, 0).unwrap());
     assert!((nearest[0].score - 1.0).abs() < 1e-5, "{nearest:?}");
@@ -264,7 +249,7 @@ fn unchanged_content_is_neither_read_nor_embedded_again() {
     assert!(newest > revision);
     ground.assert_in_step("c");
     let german = elodex_store::Condition::AnyOf { attribute: "lang".into(), values: vec!["de".into()] };
-    let vector = embed(&ground, "traveller");
+    let vector = ground.embed("traveller");
     let found = ground.index("c").dense(&vector, Some(&german), 100, true).unwrap();
     assert_eq!(found.len(), ground.live_ids("c").len(), "the points have the new metadata");
 }
@@ -397,7 +382,7 @@ fn large_and_small_documents_of_many_collections_all_arrive() {
     for ordinal in [0, chunks / 2, chunks - 1] {
         let chunk = view.chunks(&document, ordinal..ordinal + 1).unwrap().remove(0);
         assert!(chunk.headings.is_empty() && document.parsed.as_ref().unwrap().title.is_none());
-        let direct = embed(&ground, &view.text(&document, chunk.bytes).unwrap());
+        let direct = ground.embed(&view.text(&document, chunk.bytes).unwrap());
         let stored = view.vectors(&document, ordinal..ordinal + 1).unwrap().unwrap();
         assert_eq!(stored, *direct, "chunk {ordinal}");
     }

@@ -3,6 +3,7 @@
 
 use elodex_store::{
     Accepted, Catalog, Chunk, Chunking, CollectionSettings, Parsed, ParsedInfo, Passage, Precision, Space,
+    VectorSlice,
 };
 use elodex_store::{CatalogOptions, RedbCatalog};
 use elodex_types::{
@@ -57,7 +58,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let start = Instant::now();
         catalog.store_parsed(parsed)?;
         timed(2, start);
-        let vectors = revisions.iter().map(|of| (*of, vec![0.25; WIDTH])).collect();
+        let slice = |of: &Revision| VectorSlice { revision: *of, first: 0, vectors: vec![0.25; WIDTH] };
+        let vectors = revisions.iter().map(slice).collect();
         let start = Instant::now();
         catalog.store_vectors(vectors)?;
         timed(3, start);

@@ -2,7 +2,7 @@
 
 use crate::{
     Accepted, Change, Chunk, Collection, CollectionId, CollectionSettings, Counts, Document, IndexOperation,
-    LiveChunk, Parsed, Result, UsageKind, UsageRow,
+    LiveChunk, Parsed, Result, UsageKind, UsageRow, VectorSlice,
 };
 use elodex_types::{ChunkId, Content, IndexStatus, NewDocument, Revision, Weights};
 use std::fmt::Debug;
@@ -18,7 +18,7 @@ use std::ops::{Bound, Range};
 /// must forget. A revision that was replaced or deleted meanwhile answers these calls with `false`: its work is dropped.
 ///
 /// # The index log
-/// [`store_vectors`](Self::store_vectors) logs [`IndexOperation::Add`], [`publish`](Self::publish) and
+/// The last [`store_vectors`](Self::store_vectors) logs [`IndexOperation::Add`], [`publish`](Self::publish) and
 /// [`delete`](Self::delete) log [`IndexOperation::Remove`]. An index that applies the log from where it was last flushed
 /// is as good as new; [`trim_log`](Self::trim_log) says how far that is.
 pub trait Catalog: Debug + Send + Sync + 'static {
@@ -99,12 +99,15 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     /// chunks; [`ErrorKind::Full`](crate::ErrorKind::Full) and the like.
     fn store_parsed(&self, parsed: Vec<(Revision, Parsed)>) -> Result<Vec<bool>>;
 
-    /// Keeps a revision's vectors, one of the space's width per chunk, row after row, and logs
-    /// [`IndexOperation::Add`]. A revision that shares its source gives an empty slice: the vectors are there.
+    /// Keeps vectors, a revision's in as many slices as the caller likes, each behind the one before. What is stored
+    /// already is passed over, so a slice may be sent again. The call that leaves no chunk without logs
+    /// [`IndexOperation::Add`]; where all are there, as with a shared source, an empty slice that begins behind the last
+    /// chunk does.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) where the number of components is not chunks × width.
-    fn store_vectors(&self, vectors: Vec<(Revision, Vec<f32>)>) -> Result<Vec<bool>>;
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) where a slice begins behind the first chunk without a vector,
+    /// ends behind the last chunk, or is not of whole vectors.
+    fn store_vectors(&self, slices: Vec<VectorSlice>) -> Result<Vec<bool>>;
 
     /// Makes revisions live and `indexed`. Returns for each whether it is live, and the log entry of what it replaced. A
     /// revision that is live already stays so.
@@ -226,7 +229,14 @@ pub trait CatalogView {
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where it is not parsed.
     fn chunks(&self, document: &Document, ordinals: Range<u32>) -> Result<Vec<Chunk>>;
 
-    /// The vectors of `chunks`, row after row, those that are not there left out; `None` until they are stored.
+    /// The first chunk whose vector is not stored; how many there are where all are.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where the source is gone.
+    fn embedded(&self, document: &Document) -> Result<u32>;
+
+    /// The vectors of `chunks`, row after row, chunks that are not there left out; `None` until all of the document's are
+    /// stored.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where the source is gone.

@@ -23,5 +23,6 @@ pub use memory::{MemoryBackend, MemoryIndex, check_dense, check_sparse};
 pub use records::{
     Accepted, Change, Chunk, Chunking, Collection, CollectionId, CollectionSettings, Counts, Document,
     IndexOperation, LiveChunk, Parsed, ParsedInfo, Passage, Precision, Space, UsageKind, UsageRow,
+    VectorSlice,
 };
 pub use redb_catalog::{CatalogOptions, CheckReport, RedbCatalog};

@@ -176,6 +176,17 @@ pub struct Passage {
     pub chars: Range<usize>,
 }
 
+/// Vectors of consecutive chunks of a revision.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VectorSlice {
+    /// Whose chunks.
+    pub revision: Revision,
+    /// The chunk whose vector comes first.
+    pub first: u32,
+    /// One vector of the space's width per chunk, row after row.
+    pub vectors: Vec<f32>,
+}
+
 /// A change of a document without new content.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {

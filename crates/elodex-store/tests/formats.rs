@@ -2,7 +2,7 @@
 //! release has it; a new format gets a new fixture beside it.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use elodex_store::conformance::catalog::{parse, settings, vectors};
+use elodex_store::conformance::catalog::{parse, settings, slice, vectors};
 use elodex_store::{Catalog, CatalogOptions, Counts, IndexOperation, RedbCatalog, UsageKind, UsageRow};
 use elodex_types::{ChunkId, Content, IndexStatus, Metadata, MetadataValue, NewDocument, Revision};
 use std::fs;
@@ -41,7 +41,7 @@ fn write_the_fixture() {
     catalog.put(id, new, false).unwrap();
     let live = Revision(1);
     catalog.store_parsed(vec![(live, parse(TEXT))]).unwrap();
-    catalog.store_vectors(vec![(live, vectors(live, 2))]).unwrap();
+    catalog.store_vectors(vec![slice(live, 0, vectors(live, 2))]).unwrap();
     catalog.publish(&[live]).unwrap();
     catalog.fail(Revision(3), IndexStatus::ParsingFailed, "torn").unwrap();
     catalog.add_usage(&[usage()]).unwrap();

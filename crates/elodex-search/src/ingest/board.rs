@@ -13,7 +13,8 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Bytes of text that may wait between reading and embedding; one document more always may.
+/// Revisions and bytes of their text that may wait between reading and embedding; one batch more always may.
+const QUEUED: usize = 8_192;
 const QUEUE_BYTES: u64 = 16 << 20;
 
 /// Requests that may be with the embedder: enough that it has the next batch while an answer is written down.
@@ -152,7 +153,7 @@ impl Board {
     /// Hands revisions to the embedding thread, once the queue has room; `false` where threads are to stop.
     pub(super) fn queue(&self, revisions: &[(Revision, u64)]) -> bool {
         let mut state = self.lock();
-        while state.queued_bytes > QUEUE_BYTES && !state.stopping {
+        while (state.queued_bytes > QUEUE_BYTES || state.queue.len() > QUEUED) && !state.stopping {
             state = self.wait(state, None);
         }
         if state.stopping {
@@ -209,6 +210,11 @@ impl Board {
     pub(super) fn withdraw_requests(&self) {
         let requests = self.change(|state| std::mem::take(&mut state.requests));
         drop(requests);
+    }
+
+    /// Whether a revision is still worked on: it was not given up by another thread.
+    pub(super) fn works_on(&self, revision: Revision) -> bool {
+        self.lock().feed.is_taken(revision)
     }
 
     /// Whether an answer is to be written down.

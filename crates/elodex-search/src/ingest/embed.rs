@@ -59,6 +59,8 @@ pub(super) struct Piece {
     pub(super) open: Arc<OpenCollection>,
     /// Empty where the document's vectors are stored already, or it has no chunks.
     pub(super) ordinals: Range<u32>,
+    /// Whether work on the document begins here.
+    pub(super) first: bool,
     /// Whether the document ends here.
     pub(super) last: bool,
 }
@@ -140,14 +142,9 @@ impl Stage<'_> {
             return Err(Trouble::Later(format!("the collection of `{:.200}` is not open", document.path)));
         };
         let count = chunk_count(document);
-        let stored = count == 0 || self.shared.catalog.view()?.vectors(document, 0..1)?.is_some();
-        if stored {
-            let piece = Piece { document: Arc::clone(document), open, ordinals: 0..0, last: true };
-            self.take_in(piece, Vec::new());
-            return Ok(());
-        }
-        let mut start = 0;
-        while start < count {
+        let begin = self.shared.catalog.view()?.embedded(document)?;
+        let mut start = begin;
+        loop {
             // A view of its own for each part: a large document takes minutes, and what is deleted meanwhile is freed.
             let view = self.shared.catalog.view()?;
             if !view.revision(document.revision)?.is_some_and(|document| embeddable(document.status)) {
@@ -156,15 +153,16 @@ impl Stage<'_> {
             let ordinals = start..count.min(start + CHUNKS);
             let texts = texts_to_embed(&*view, document, &open.settings.chunking, ordinals.clone())?;
             drop(view);
+            let (first, last) = (start == begin, ordinals.end == count);
             start = ordinals.end;
-            let last = start == count;
-            let piece = Piece { document: Arc::clone(document), open: Arc::clone(&open), ordinals, last };
+            let piece =
+                Piece { document: Arc::clone(document), open: Arc::clone(&open), ordinals, first, last };
             self.take_in(piece, texts);
-            if self.board.stopping() {
+            // Given up by the writer: it begins anew where the stored vectors end.
+            if last || self.board.stopping() || !self.board.works_on(document.revision) {
                 return Ok(());
             }
         }
-        Ok(())
     }
 
     fn take_in(&mut self, piece: Piece, texts: Vec<String>) {

@@ -160,6 +160,11 @@ impl Feed {
         taken
     }
 
+    /// Whether a revision was handed out and is neither finished nor put back.
+    pub(super) fn is_taken(&self, revision: Revision) -> bool {
+        self.taken.contains(&revision)
+    }
+
     /// A revision that was handed out needs nothing more.
     pub(super) fn finish(&mut self, revision: Revision) {
         self.taken.remove(&revision);
@@ -278,7 +283,9 @@ mod tests {
         let wanted = feed.page_wanted().unwrap();
         feed.page_read(wanted, page(&[1]), true);
         feed.take(1, 100);
+        assert!(feed.is_taken(Revision(1)));
         feed.finish(Revision(1));
+        assert!(!feed.is_taken(Revision(1)));
         feed.try_again();
         assert!(!feed.idle() && feed.page_wanted().is_none());
         let first = feed.alarm().unwrap();

@@ -26,6 +26,10 @@ const TAKEN_BYTES: u64 = 1 << 20;
 const STORED_BYTES: usize = 4 << 20;
 const STORED_AFTER: Duration = Duration::from_millis(500);
 
+/// Bytes that a compressed file may expand to, for each byte of text that a document may have: markup takes several
+/// times the room of its text.
+const EXPANDED: usize = 4;
+
 /// A reading thread.
 pub(super) fn run(shared: &Shared, board: &Board) {
     loop {
@@ -192,7 +196,9 @@ impl<'a> Batch<'a> {
 fn read(shared: &Shared, document: &Document, open: &OpenCollection) -> Result<Parsed, Trouble> {
     let service = embedder_of(shared, &open.name, &open.settings.space)?;
     let content = shared.catalog.view()?.content(document)?;
-    let limits = ExtractLimits { text_bytes: shared.options.text_bytes, ..ExtractLimits::default() };
+    let text_bytes = shared.options.text_bytes;
+    let expanded_bytes = text_bytes.saturating_mul(EXPANDED);
+    let limits = ExtractLimits { text_bytes, expanded_bytes, ..ExtractLimits::default() };
     let source = match &content {
         Content::Text(text) => Source::Text(text),
         Content::Pages { pages, continuous: true } => Source::Pages { pages, flow: PageFlow::Continuous },

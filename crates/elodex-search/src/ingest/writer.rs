@@ -11,7 +11,7 @@ use super::upkeep::Upkeep;
 use crate::collection::OpenCollection;
 use crate::engine::Shared;
 use elodex_engine::ErrorKind;
-use elodex_store::{CollectionId, Document, Published};
+use elodex_store::{CollectionId, Document, Published, VectorSlice};
 use elodex_types::{EmbedResponse, IndexStatus, Revision};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,24 +23,55 @@ const WRITTEN: usize = 256;
 const WRITTEN_BYTES: usize = 8 << 20;
 const WRITTEN_AFTER: Duration = Duration::from_millis(200);
 
+/// Bytes of a document's vectors, and time, after which they are stored, though the document is not complete: what is
+/// lost with a kill, and has to be in memory.
+const SLICE_BYTES: usize = 256 << 10;
+const SLICE_AFTER: Duration = Duration::from_secs(2);
+
 /// The writing thread.
 pub(super) struct Writer<'a> {
     shared: &'a Shared,
     board: &'a Board,
-    /// The document whose vectors are coming in, as far as they have.
-    partial: Option<(Revision, Vec<f32>)>,
-    complete: Vec<Complete>,
+    /// The document whose vectors are coming in.
+    partial: Option<Incoming>,
+    complete: Vec<Incoming>,
     complete_bytes: usize,
     /// When something was last written.
     written: Instant,
     upkeep: Upkeep<'a>,
 }
 
-/// A document with all its vectors; without any where they are stored.
-struct Complete {
+/// A document with those of its vectors that came and are not stored yet.
+struct Incoming {
     document: Arc<Document>,
     open: Arc<OpenCollection>,
+    /// The chunk whose vector comes first, and the one behind the last.
+    first: u32,
+    end: u32,
     vectors: Vec<f32>,
+    /// When vectors of it were last stored, or it began.
+    since: Instant,
+}
+
+impl Incoming {
+    fn beginning(piece: &Piece) -> Self {
+        Self {
+            document: Arc::clone(&piece.document),
+            open: Arc::clone(&piece.open),
+            first: piece.ordinals.start,
+            end: piece.ordinals.start,
+            vectors: Vec::new(),
+            since: Instant::now(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        size_of_val(&self.vectors[..])
+    }
+
+    fn slice(&self) -> VectorSlice {
+        VectorSlice { revision: self.document.revision, first: self.first, vectors: self.vectors.clone() }
+    }
 }
 
 impl<'a> Writer<'a> {
@@ -63,6 +94,7 @@ impl<'a> Writer<'a> {
             match self.board.next_turn(until, idle_from) {
                 Turn::Request(request) => {
                     self.take_in(request);
+                    self.store_slice(SLICE_BYTES, SLICE_AFTER);
                     let enough = self.complete.len() >= WRITTEN
                         || self.complete_bytes >= WRITTEN_BYTES
                         || self.written.elapsed() >= WRITTEN_AFTER;
@@ -76,6 +108,7 @@ impl<'a> Writer<'a> {
             }
         }
         self.board.withdraw_requests();
+        self.store_slice(0, Duration::ZERO);
         self.write_complete();
         self.upkeep.end();
     }
@@ -159,33 +192,57 @@ impl<'a> Writer<'a> {
     /// Adds vectors to the document they are of.
     fn add(&mut self, piece: &Piece, rows: &[Arc<[f32]>]) {
         let revision = piece.document.revision;
-        if piece.ordinals.start == 0 {
-            self.partial = Some((revision, Vec::new()));
+        if piece.first {
+            self.partial = Some(Incoming::beginning(piece));
         }
-        let Some((_, vectors)) = self.partial.as_mut().filter(|(of, _)| *of == revision) else {
+        let Some(mut partial) = self.partial.take_if(|partial| partial.document.revision == revision) else {
             // Given up before.
             return;
         };
         for row in rows {
-            vectors.extend_from_slice(row);
+            partial.vectors.extend_from_slice(row);
         }
-        if !piece.last {
-            return;
+        partial.end = piece.ordinals.end;
+        if piece.last {
+            self.complete_bytes += partial.bytes();
+            self.complete.push(partial);
+        } else {
+            self.partial = Some(partial);
         }
-        let Some((_, vectors)) = self.partial.take() else { return };
-        self.complete_bytes += size_of_val(&vectors[..]);
-        self.complete.push(Complete {
-            document: Arc::clone(&piece.document),
-            open: Arc::clone(&piece.open),
-            vectors,
-        });
+    }
+
+    /// Stores what has come of a document that is not complete, where that is `bytes` or the last is `time` ago.
+    fn store_slice(&mut self, bytes: usize, time: Duration) {
+        let due = |partial: &mut Incoming| {
+            !partial.vectors.is_empty() && (partial.bytes() >= bytes || partial.since.elapsed() >= time)
+        };
+        let Some(mut partial) = self.partial.take_if(due) else { return };
+        let stored =
+            guard("storing vectors", || Ok(self.shared.catalog.store_vectors(vec![partial.slice()])?));
+        match stored.as_deref() {
+            Ok([true]) => {
+                partial.first = partial.end;
+                partial.vectors.clear();
+                partial.since = Instant::now();
+                self.partial = Some(partial);
+            }
+            Ok(_) => self.board.finish([partial.document.revision]),
+            Err(trouble) => {
+                let status = IndexStatus::IndexingFailed;
+                settle(self.shared, self.board, &[&partial.document], status, trouble);
+            }
+        }
     }
 
     /// Ends or puts off a document of which a piece is in trouble.
     fn give_up(&mut self, piece: &Piece, trouble: &Trouble) {
-        let begun = self.partial.take_if(|(of, _)| *of == piece.document.revision).is_some();
+        if matches!(trouble, Trouble::Later(_)) {
+            self.store_slice(0, Duration::ZERO);
+        }
+        let of_piece = |partial: &mut Incoming| partial.document.revision == piece.document.revision;
+        let begun = self.partial.take_if(of_piece).is_some();
         // Later pieces of what was given up come here no more than once.
-        if begun || piece.ordinals.start == 0 {
+        if begun || piece.first {
             settle(self.shared, self.board, &[&piece.document], IndexStatus::IndexingFailed, trouble);
         }
     }
@@ -194,17 +251,16 @@ impl<'a> Writer<'a> {
     fn write_complete(&mut self) {
         self.written = Instant::now();
         self.complete_bytes = 0;
-        let mut batch = std::mem::take(&mut self.complete);
+        let batch = std::mem::take(&mut self.complete);
         if batch.is_empty() {
             return;
         }
-        let written = guard("indexing documents", || self.write(&mut batch));
+        let written = guard("indexing documents", || self.write(&batch));
         let Err(trouble) = written else { return };
         if batch.len() == 1 || matches!(trouble, Trouble::Later(_)) {
             return self.not_written(&batch, &trouble);
         }
-        for mut complete in batch {
-            let alone = std::slice::from_mut(&mut complete);
+        for alone in batch.chunks(1) {
             if let Err(trouble) = guard("indexing the document", || self.write(alone)) {
                 self.not_written(alone, &trouble);
             }
@@ -212,13 +268,13 @@ impl<'a> Writer<'a> {
     }
 
     /// Ends or puts off documents that could not be written; points of what failed leave the index.
-    fn not_written(&mut self, batch: &[Complete], trouble: &Trouble) {
+    fn not_written(&mut self, batch: &[Incoming], trouble: &Trouble) {
         let documents: Vec<&Document> = batch.iter().map(|complete| &*complete.document).collect();
         settle(self.shared, self.board, &documents, IndexStatus::IndexingFailed, trouble);
         if matches!(trouble, Trouble::Later(_)) {
             return;
         }
-        for Complete { document, open, .. } in batch {
+        for Incoming { document, open, .. } in batch {
             let removed = guard("removing points", || {
                 let now = self.shared.catalog.view()?.revision(document.revision)?;
                 if !now.is_some_and(|now| now.live) && self.shared.opened(open.id)?.is_some() {
@@ -235,16 +291,9 @@ impl<'a> Writer<'a> {
     }
 
     /// Stores vectors, writes points, and publishes.
-    fn write(&mut self, batch: &mut [Complete]) -> Result<(), Trouble> {
-        let alone = batch.len() == 1;
-        let rows = batch.iter_mut().map(|complete| {
-            // A large document's vectors are not copied: it is written alone.
-            let vectors =
-                if alone { std::mem::take(&mut complete.vectors) } else { complete.vectors.clone() };
-            (complete.document.revision, vectors)
-        });
-        let stored = self.shared.catalog.store_vectors(rows.collect())?;
-        let mut by_collection: BTreeMap<CollectionId, Vec<&Complete>> = BTreeMap::new();
+    fn write(&mut self, batch: &[Incoming]) -> Result<(), Trouble> {
+        let stored = self.shared.catalog.store_vectors(batch.iter().map(Incoming::slice).collect())?;
+        let mut by_collection: BTreeMap<CollectionId, Vec<&Incoming>> = BTreeMap::new();
         for (complete, stored) in batch.iter().zip(stored) {
             let gone = self.shared.opened(complete.open.id)?.is_none();
             match stored && !gone {
@@ -278,7 +327,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes the points of documents of one collection.
-    fn upsert(&mut self, of_collection: &[&Complete]) -> Result<(), Trouble> {
+    fn upsert(&mut self, of_collection: &[&Incoming]) -> Result<(), Trouble> {
         let Some(first) = of_collection.first() else { return Ok(()) };
         let open = &first.open;
         let documents: Vec<&Document> = of_collection.iter().map(|complete| &*complete.document).collect();

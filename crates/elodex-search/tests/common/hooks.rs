@@ -3,7 +3,7 @@
 use elodex_store::{
     Accepted, Catalog, CatalogView, Change, ChunkIndex, Collection, CollectionId, CollectionSettings,
     Condition, Document, Found, IndexBackend, IndexSpec, MemoryBackend, Opened, Parsed, Point, Published,
-    RedbCatalog, Result, SparseVector, UsageRow,
+    RedbCatalog, Result, SparseVector, UsageRow, VectorSlice,
 };
 use elodex_types::{ChunkId, IndexStatus, NewDocument, Revision, Weights};
 use std::collections::HashMap;
@@ -113,9 +113,9 @@ impl Catalog for HookedCatalog {
         self.inner.store_parsed(parsed)
     }
 
-    fn store_vectors(&self, vectors: Vec<(Revision, Vec<f32>)>) -> Result<Vec<bool>> {
+    fn store_vectors(&self, slices: Vec<VectorSlice>) -> Result<Vec<bool>> {
         self.hooks.run("store_vectors")?;
-        self.inner.store_vectors(vectors)
+        self.inner.store_vectors(slices)
     }
 
     fn publish(&self, revisions: &[Revision]) -> Result<Vec<Published>> {
@@ -192,6 +192,7 @@ impl ChunkIndex for HookedIndex {
         limit: usize,
         exact: bool,
     ) -> Result<Vec<Found>> {
+        self.hooks.run("dense")?;
         self.inner.dense(vector, condition, limit, exact)
     }
 

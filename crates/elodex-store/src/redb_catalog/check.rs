@@ -294,12 +294,18 @@ impl Check<'_> {
             let bytes = |of: &HashMap<u64, (u64, u64)>| of.get(&source).copied().unwrap_or((0, 0)).1;
             let count = |of: &HashMap<u64, (u64, u64)>| of.get(&source).copied().unwrap_or((0, 0)).0;
             let width = u64::from(row.width.unwrap_or(0));
+            if row.embedded > parsed.1 {
+                check.report.find(format!(
+                    "source {source} has vectors of {} chunks, there are {}",
+                    row.embedded, parsed.1
+                ));
+            }
             for (what, is, should) in [
                 ("bytes of content", bytes(&content), row.stored),
                 ("bytes of text", bytes(&text), parsed.0),
                 ("chunks", count(&chunks), u64::from(parsed.1)),
                 ("rows of pages", count(&pages), u64::from(parsed.2).div_ceil(super::sources::PAGES as u64)),
-                ("bytes of vectors", bytes(&vectors), u64::from(parsed.1) * width * 4),
+                ("bytes of vectors", bytes(&vectors), u64::from(row.embedded) * width * 4),
             ] {
                 if is != should {
                     check.report.find(format!("source {source} has {is} {what}, not {should}"));

@@ -4,7 +4,7 @@ use super::rows::{DocumentRow, ParsedSource, decode};
 use super::sources;
 use super::trouble::{Result, Trouble};
 use super::writing::Writing;
-use crate::{Collection, Error, ErrorKind, IndexOperation, Parsed, Published};
+use crate::{Collection, Error, ErrorKind, IndexOperation, Parsed, Published, VectorSlice};
 use elodex_types::{ChunkId, IndexStatus, Revision};
 use redb::ReadableTable;
 
@@ -118,37 +118,24 @@ fn store_one_parsed(
 }
 
 /// See [`Catalog::store_vectors`](crate::Catalog::store_vectors).
-pub(super) fn store_vectors(
-    writing: &mut Writing<'_>,
-    vectors: Vec<(Revision, Vec<f32>)>,
-) -> Result<Vec<bool>> {
+pub(super) fn store_vectors(writing: &mut Writing<'_>, slices: Vec<VectorSlice>) -> Result<Vec<bool>> {
     // What each needs, before anything is written.
-    let mut rows = Vec::with_capacity(vectors.len());
-    for (revision, vectors) in &vectors {
-        let row = writing.wanted(*revision)?.filter(|row| matches!(row.status, NotIndexed | Indexing));
+    let mut rows = Vec::with_capacity(slices.len());
+    for slice in &slices {
+        let row = writing.wanted(slice.revision)?.filter(|row| matches!(row.status, NotIndexed | Indexing));
         let Some(row) = row else {
             rows.push(None);
             continue;
         };
         let width = width(writing, row.collection)?;
-        require_vectors(writing, *revision, &row, width, vectors)?;
-        rows.push(Some((row, width)));
+        let end = end_of(writing, &row, width, slice)?;
+        rows.push(Some((row, width, end)));
     }
-    let mut wanted = Vec::with_capacity(vectors.len());
-    for ((revision, vectors), row) in vectors.into_iter().zip(rows) {
+    let mut wanted = Vec::with_capacity(slices.len());
+    for (slice, row) in slices.into_iter().zip(rows) {
         wanted.push(row.is_some());
-        let Some((mut row, width)) = row else { continue };
-        let mut source = writing.source(row.source)?;
-        if source.width.is_none() {
-            sources::store_vectors(&mut writing.tables.vectors, row.source, width, &vectors)?;
-            source.width = Some(width);
-            writing.save_source(row.source, &source)?;
-        }
-        if !row.added {
-            row.added = true;
-            writing.save_document(revision.0, &row)?;
-            writing.append_log(row.collection, IndexOperation::Add(revision))?;
-        }
+        let Some((row, width, end)) = row else { continue };
+        store_slice(writing, &slice, row, width, end)?;
     }
     Ok(wanted)
 }
@@ -160,23 +147,45 @@ fn width(writing: &Writing<'_>, collection: u32) -> Result<u32> {
     Ok(collection.settings.space.dimensions as u32)
 }
 
-fn require_vectors(
-    writing: &Writing<'_>,
-    revision: Revision,
-    row: &DocumentRow,
-    width: u32,
-    vectors: &[f32],
-) -> Result<()> {
-    let needed = row.chunks() as usize * width as usize;
-    let stored = writing.source(row.source)?.width.is_some();
-    if vectors.len() == needed || (stored && vectors.is_empty()) {
-        return Ok(());
+/// The chunk behind a slice's last one; refuses a slice that does not fit what is stored.
+fn end_of(writing: &Writing<'_>, row: &DocumentRow, width: u32, slice: &VectorSlice) -> Result<u32> {
+    let stored = writing.source(row.source)?.embedded;
+    let VectorSlice { revision, first, vectors } = slice;
+    let width = width as usize;
+    let end = u32::try_from(vectors.len() / width.max(1)).ok().and_then(|rows| first.checked_add(rows));
+    match end.filter(|end| *end <= row.chunks()) {
+        Some(end) if *first <= stored && vectors.len() == (end - first) as usize * width => Ok(end),
+        _ => Err(invalid(format!(
+            "revision {revision} has {} chunks in a space of {width} dimensions, {stored} of them with vectors: {} \
+             components from chunk {first} on do not fit",
+            row.chunks(),
+            vectors.len()
+        ))),
     }
-    Err(invalid(format!(
-        "revision {revision} has {} chunks in a space of {width} dimensions: {needed} components are needed, not {}",
-        row.chunks(),
-        vectors.len()
-    )))
+}
+
+fn store_slice(
+    writing: &mut Writing<'_>,
+    slice: &VectorSlice,
+    mut row: DocumentRow,
+    width: u32,
+    end: u32,
+) -> Result<()> {
+    let mut source = writing.source(row.source)?;
+    if source.width.is_none() || end > source.embedded {
+        let known = (source.embedded - slice.first) as usize * width as usize;
+        let new = slice.vectors.get(known..).unwrap_or_default();
+        sources::store_vectors(&mut writing.tables.vectors, row.source, width, source.embedded, new)?;
+        source.width = Some(width);
+        source.embedded = end;
+        writing.save_source(row.source, &source)?;
+    }
+    if source.complete_width().is_some() && !row.added {
+        row.added = true;
+        writing.save_document(slice.revision.0, &row)?;
+        writing.append_log(row.collection, IndexOperation::Add(slice.revision))?;
+    }
+    Ok(())
 }
 
 /// See [`Catalog::publish`](crate::Catalog::publish).

@@ -35,7 +35,7 @@ pub use opening::CatalogOptions;
 
 use crate::{
     Accepted, Catalog, CatalogView, Change, Collection, CollectionId, CollectionSettings, Document, Error,
-    ErrorKind, Parsed, Published, Result, UsageKind, UsageRow,
+    ErrorKind, Parsed, Published, Result, UsageKind, UsageRow, VectorSlice,
 };
 use elodex_types::{IndexStatus, NewDocument, Revision, Weights};
 use opening::Opened;
@@ -249,9 +249,9 @@ impl Catalog for RedbCatalog {
         self.write(bytes, move |writing| ingest::store_parsed(writing, parsed))
     }
 
-    fn store_vectors(&self, vectors: Vec<(Revision, Vec<f32>)>) -> Result<Vec<bool>> {
-        let bytes = vectors.iter().map(|(_, vectors)| vectors.len() as u64 * 4).sum();
-        self.write(bytes, move |writing| ingest::store_vectors(writing, vectors))
+    fn store_vectors(&self, slices: Vec<VectorSlice>) -> Result<Vec<bool>> {
+        let bytes = slices.iter().map(|slice| slice.vectors.len() as u64 * 4).sum();
+        self.write(bytes, move |writing| ingest::store_vectors(writing, slices))
     }
 
     fn publish(&self, revisions: &[Revision]) -> Result<Vec<Published>> {

@@ -97,9 +97,20 @@ pub(super) struct SourceRow {
     /// What parsing stored; `None` until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) parsed: Option<ParsedSource>,
-    /// Components of a vector, once vectors are stored.
+    /// Components of a vector, once some are stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) width: Option<u32>,
+    /// Chunks whose vectors are stored: the first ones.
+    #[serde(default)]
+    pub(super) embedded: u32,
+}
+
+impl SourceRow {
+    /// Components of a vector, once all vectors are stored.
+    pub(super) fn complete_width(&self) -> Option<u32> {
+        let chunks = self.parsed.map(|parsed| parsed.chunks);
+        self.width.filter(|_| chunks == Some(self.embedded))
+    }
 }
 
 /// Sizes of what parsing stored.

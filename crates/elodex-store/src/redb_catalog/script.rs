@@ -3,7 +3,7 @@
 
 use crate::{
     Catalog, Change, Chunk, Chunking, CollectionId, CollectionSettings, Parsed, ParsedInfo, Precision,
-    Result, Space, UsageKind, UsageRow,
+    Result, Space, UsageKind, UsageRow, VectorSlice,
 };
 use elodex_types::{Content, IndexStatus, MetadataValue, NewDocument, Revision, SpaceFingerprint, Weights};
 use std::fmt::Write;
@@ -63,6 +63,11 @@ fn parsed(text: &str) -> Parsed {
     Parsed { info, text: text.to_owned(), pages: Vec::new(), chunks }
 }
 
+/// Vectors that tell their revision.
+fn slice(revision: u64, first: u32, chunks: usize) -> VectorSlice {
+    VectorSlice { revision: Revision(revision), first, vectors: vec![revision as f32; 3 * chunks] }
+}
+
 /// Revisions are numbered from 1, so each step can name those that it is about.
 pub(super) fn steps() -> Vec<Step> {
     let long = "many words ".repeat(20_000);
@@ -78,13 +83,14 @@ pub(super) fn steps() -> Vec<Step> {
         step(move |catalog| {
             catalog.store_parsed(vec![(Revision(1), parsed("short")), (Revision(2), parsed(&read))])
         }),
-        step(|catalog| catalog.store_vectors(vec![(Revision(1), vec![1.0; 6]), (Revision(2), vec![2.0; 6])])),
+        step(|catalog| catalog.store_vectors(vec![slice(1, 0, 2), slice(2, 0, 1)])),
+        step(|catalog| catalog.store_vectors(vec![slice(2, 1, 1)])),
         step(|catalog| catalog.publish(&[Revision(1), Revision(2)])),
         step(|catalog| {
             let new = [("a", "short", "2"), ("b", "other", "2"), ("d", "torn", "2")];
             catalog.put(C, new.map(|(path, text, value)| document(path, text, value)).into(), true)
         }),
-        step(|catalog| catalog.store_vectors(vec![(Revision(3), Vec::new())])),
+        step(|catalog| catalog.store_vectors(vec![slice(3, 2, 0)])),
         step(|catalog| catalog.publish(&[Revision(3)])),
         step(|catalog| catalog.store_parsed(vec![(Revision(4), parsed("other"))])),
         step(|catalog| catalog.fail(Revision(5), IndexStatus::ParsingFailed, "torn")),
@@ -158,6 +164,7 @@ fn write_snapshot(catalog: &dyn Catalog, seen: &mut String) -> std::fmt::Result 
                 write!(seen, " {}", blake3::hash(text.as_bytes()))?;
                 write!(seen, " {:?}", view.chunks(document, 0..9).unwrap())?;
                 write!(seen, " {:?}", view.vectors(document, 0..9).unwrap())?;
+                write!(seen, " {}", view.embedded(document).unwrap())?;
             }
             writeln!(seen)?;
         }

@@ -113,7 +113,7 @@ pub(super) fn store_content(
         }
     };
     let stored = pieces.finish()?;
-    Ok(SourceRow { references: 1, hash, form, stored, sent_pages, parsed: None, width: None })
+    Ok(SourceRow { references: 1, hash, form, stored, sent_pages, parsed: None, width: None, embedded: 0 })
 }
 
 /// Reads content back.
@@ -237,19 +237,30 @@ fn rows_per_block(width: u32) -> usize {
     (VECTOR_BLOCK / (width as usize * 4).max(1)).max(1)
 }
 
-/// Stores vectors, row after row.
+/// Stores the vectors of chunks from `first` on, row after row; those before it are stored.
 pub(super) fn store_vectors(
     table: &mut Table<'_, PieceKey, Rows>,
     source: u64,
     width: u32,
+    first: u32,
     vectors: &[f32],
 ) -> Result<()> {
-    if width == 0 {
-        return Ok(());
-    }
-    for (block, vectors) in (0..).zip(vectors.chunks(rows_per_block(width) * width as usize)) {
-        let bytes: Vec<u8> = vectors.iter().flat_map(|component| component.to_le_bytes()).collect();
+    let (in_block, width) = (rows_per_block(width), width as usize);
+    let (mut at, mut left) = (first as usize, vectors);
+    while !left.is_empty() {
+        let block = (at / in_block) as u32;
+        let filled = at % in_block;
+        let (now, later) = left.split_at(left.len().min((in_block - filled) * width));
+        let mut bytes = Vec::with_capacity((filled * width + now.len()) * 4);
+        if filled > 0 {
+            let missing = || corrupt(format!("vectors {block} of source {source} are missing or short"));
+            let begun = table.get((source, block))?.ok_or_else(missing)?;
+            bytes.extend_from_slice(begun.value().get(..filled * width * 4).ok_or_else(missing)?);
+        }
+        bytes.extend(now.iter().flat_map(|component| component.to_le_bytes()));
         table.insert((source, block), bytes.as_slice())?;
+        at += now.len() / width;
+        left = later;
     }
     Ok(())
 }

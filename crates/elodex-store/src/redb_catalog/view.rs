@@ -160,7 +160,7 @@ impl View<'_> {
 
     fn read_vectors(&self, document: &Document, chunks: Range<u32>) -> Result<Option<Vec<f32>>> {
         let source = self.source(document)?;
-        let (Some(parsed), Some(width)) = (source.parsed, source.width) else { return Ok(None) };
+        let (Some(parsed), Some(width)) = (source.parsed, source.complete_width()) else { return Ok(None) };
         let vectors = self.transaction.open_table(VECTORS)?;
         let chunks = chunks.start.min(parsed.chunks)..chunks.end.min(parsed.chunks);
         sources::read_vectors(&vectors, document.source.0, width, chunks).map(Some)
@@ -391,6 +391,10 @@ impl CatalogView for View<'_> {
 
     fn chunks(&self, document: &Document, ordinals: Range<u32>) -> crate::Result<Vec<Chunk>> {
         self.catalog.told(self.read_chunks(document, ordinals))
+    }
+
+    fn embedded(&self, document: &Document) -> crate::Result<u32> {
+        self.catalog.told(self.source(document).map(|source| source.embedded))
     }
 
     fn vectors(&self, document: &Document, chunks: Range<u32>) -> crate::Result<Option<Vec<f32>>> {

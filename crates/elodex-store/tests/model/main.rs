@@ -3,7 +3,7 @@
 
 mod plain;
 
-use elodex_store::conformance::catalog::{parse, settings, vectors};
+use elodex_store::conformance::catalog::{parse, settings, slice, vectors};
 use elodex_store::{Accepted, Catalog, Change, Collection, Published, RedbCatalog};
 use elodex_types::{Content, IndexStatus, Metadata, MetadataValue, NewDocument, Revision};
 use plain::Plain;
@@ -35,8 +35,10 @@ enum Call {
     Parse {
         back: u8,
     },
+    /// This many chunks more, or as many as there are.
     Embed {
         back: u8,
+        chunks: u8,
     },
     Publish {
         backs: Vec<u8>,
@@ -66,7 +68,7 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
         1 => prop::collection::vec(path(), 0..3).prop_map(|paths| Call::Delete { paths }),
         2 => (0..4_u8, any::<bool>()).prop_map(|(back, parsing)| Call::Begin { back, parsing }),
         3 => (0..4_u8).prop_map(|back| Call::Parse { back }),
-        3 => (0..4_u8).prop_map(|back| Call::Embed { back }),
+        3 => (0..4_u8, 0..3_u8).prop_map(|(back, chunks)| Call::Embed { back, chunks }),
         3 => prop::collection::vec(0..4_u8, 1..3).prop_map(|backs| Call::Publish { backs }),
         1 => (0..4_u8, any::<bool>()).prop_map(|(back, parsing)| Call::Fail { back, parsing }),
         4 => Just(Call::Ingest),
@@ -137,7 +139,7 @@ fn run(catalog: &RedbCatalog, collection: &Collection, plain: &mut Plain, call: 
             let expected = plain.store_parsed(of, &parsed.info);
             assert_eq!(catalog.store_parsed(vec![(of, parsed)]).unwrap(), [expected]);
         }
-        Call::Embed { back } => embed(catalog, plain, revision(plain, *back)),
+        Call::Embed { back, chunks } => embed(catalog, plain, revision(plain, *back), u32::from(*chunks)),
         Call::Publish { backs } => {
             let of: Vec<Revision> = backs.iter().map(|back| revision(plain, *back)).collect();
             let expected: Option<Vec<Published>> = plain.publish(&of);
@@ -158,11 +160,13 @@ fn run(catalog: &RedbCatalog, collection: &Collection, plain: &mut Plain, call: 
     }
 }
 
-fn embed(catalog: &RedbCatalog, plain: &mut Plain, of: Revision) {
-    let (source, chunks, stored) = plain.chunks_of(of).unwrap_or((of, 1, false));
-    let made = if stored { Vec::new() } else { vectors(source, chunks) };
-    let expected = plain.store_vectors(of);
-    assert_eq!(catalog.store_vectors(vec![(of, made)]).unwrap(), [expected]);
+fn embed(catalog: &RedbCatalog, plain: &mut Plain, of: Revision, more: u32) {
+    let (source, chunks, first) = plain.chunks_of(of).unwrap_or((of, 1, 0));
+    let end = chunks.min(first.saturating_add(more));
+    let width = settings().space.dimensions;
+    let made = vectors(source, end).split_off(first as usize * width);
+    let expected = plain.store_vectors(of, end);
+    assert_eq!(catalog.store_vectors(vec![slice(of, first, made)]).unwrap(), [expected]);
 }
 
 fn ingest(catalog: &RedbCatalog, plain: &mut Plain) {
@@ -172,7 +176,7 @@ fn ingest(catalog: &RedbCatalog, plain: &mut Plain) {
         assert!(plain.store_parsed(of, &parsed.info));
         assert_eq!(catalog.store_parsed(vec![(of, parsed)]).unwrap(), [true]);
     }
-    embed(catalog, plain, of);
+    embed(catalog, plain, of, u32::MAX);
     let expected = plain.publish(&[of]).unwrap();
     assert_eq!(catalog.publish(&[of]).unwrap(), expected);
 }

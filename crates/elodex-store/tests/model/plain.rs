@@ -25,7 +25,8 @@ struct Version {
 #[derive(Debug, Clone)]
 pub(crate) struct Plain {
     versions: BTreeMap<Revision, Version>,
-    embedded: BTreeSet<Revision>,
+    /// Chunks of a source that have vectors.
+    embedded: BTreeMap<Revision, u32>,
     pub(crate) log: Vec<(u64, IndexOperation)>,
     logged: u64,
     pub(crate) next: u64,
@@ -33,7 +34,7 @@ pub(crate) struct Plain {
 
 impl Default for Plain {
     fn default() -> Self {
-        Self { versions: BTreeMap::new(), embedded: BTreeSet::new(), log: Vec::new(), logged: 0, next: 1 }
+        Self { versions: BTreeMap::new(), embedded: BTreeMap::new(), log: Vec::new(), logged: 0, next: 1 }
     }
 }
 
@@ -168,14 +169,16 @@ impl Plain {
         true
     }
 
-    pub(crate) fn store_vectors(&mut self, of: Revision) -> bool {
+    /// Vectors up to the chunk `end`.
+    pub(crate) fn store_vectors(&mut self, of: Revision, end: u32) -> bool {
         let wanted = self.wanted(of).filter(|version| matches!(version.status, NotIndexed | Indexing));
         let Some(version) = wanted else { return false };
+        let chunks = version.parsed.as_ref().map_or(0, |parsed| parsed.chunks);
         let source = version.source;
-        if !std::mem::replace(&mut version.added, true) {
+        if end == chunks && !std::mem::replace(&mut version.added, true) {
             self.log(IndexOperation::Add(of));
         }
-        self.embedded.insert(source);
+        self.embedded.insert(source, end);
         true
     }
 
@@ -217,11 +220,11 @@ impl Plain {
         self.versions.get(&of).map(|version| version.text.clone())
     }
 
-    /// Source, chunks, and whether vectors are stored, of a parsed version.
-    pub(crate) fn chunks_of(&self, of: Revision) -> Option<(Revision, u32, bool)> {
+    /// Source, chunks, and how many of them have vectors, of a parsed version.
+    pub(crate) fn chunks_of(&self, of: Revision) -> Option<(Revision, u32, u32)> {
         let version = self.versions.get(&of)?;
         let chunks = version.parsed.as_ref()?.chunks;
-        Some((version.source, chunks, self.embedded.contains(&version.source)))
+        Some((version.source, chunks, self.embedded.get(&version.source).copied().unwrap_or(0)))
     }
 
     pub(crate) fn pending(&self) -> Vec<Revision> {
@@ -300,8 +303,10 @@ impl Plain {
             if let Some(parsed) = &version.parsed {
                 assert_eq!(view.text(document, 0..usize::MAX).unwrap(), version.text);
                 assert_eq!(view.chunks(document, 0..u32::MAX).unwrap(), parse(&version.text).chunks);
-                let embedded = self.embedded.contains(&version.source);
-                let expected = embedded.then(|| vectors(version.source, parsed.chunks));
+                let embedded = self.embedded.get(&version.source).copied();
+                assert_eq!(view.embedded(document).unwrap(), embedded.unwrap_or(0));
+                let all = embedded == Some(parsed.chunks);
+                let expected = all.then(|| vectors(version.source, parsed.chunks));
                 assert_eq!(view.vectors(document, 0..u32::MAX).unwrap(), expected);
             }
         }

@@ -2,7 +2,7 @@
 
 use super::{
     add, assert_fails, attributes, collection, current, document, ingest, parse, paths, prepare, put,
-    revision,
+    revision, slice,
 };
 use crate::{Accepted, Catalog, Change, ErrorKind, Published};
 use elodex_types::{Content, IndexStatus, NewDocument};
@@ -99,7 +99,7 @@ pub(super) fn other_metadata_share_the_source(catalog: &dyn Catalog) {
     drop(view);
     // An empty slice: the vectors are there.
     assert_eq!(catalog.begin(&[second], IndexStatus::Indexing).unwrap(), [true]);
-    assert_eq!(catalog.store_vectors(vec![(second, Vec::new())]).unwrap(), [true]);
+    assert_eq!(catalog.store_vectors(vec![slice(second, 2, Vec::new())]).unwrap(), [true]);
     let published = catalog.publish(&[second]).unwrap()[0];
     assert_eq!(published, Published::Live { replaced: Some((first, 2)) });
     assert_eq!(catalog.view().unwrap().revision(first).unwrap(), None);

@@ -1,7 +1,8 @@
 //! Ingestion's calls, in and out of turn.
 
 use super::{
-    WIDTH, add, assert_fails, collection, current, document, ingest, parse, prepare, put, revision, vectors,
+    WIDTH, add, assert_fails, collection, current, document, ingest, parse, prepare, put, revision, slice,
+    vectors,
 };
 use crate::{Catalog, Counts, ErrorKind, Published};
 use elodex_types::{ChunkId, IndexStatus, Revision};
@@ -29,7 +30,7 @@ pub(super) fn a_document_goes_through_its_states(catalog: &dyn Catalog) {
     assert_eq!(current(catalog, &c, "a").parsed, Some(parse(text).info));
     assert_eq!(catalog.begin(&[of], IndexStatus::Indexing).unwrap(), [true]);
     assert_eq!((status(), counts()), (IndexStatus::Indexing, parsed));
-    assert_eq!(catalog.store_vectors(vec![(of, vectors(of, 2))]).unwrap(), [true]);
+    assert_eq!(catalog.store_vectors(vec![slice(of, 0, vectors(of, 2))]).unwrap(), [true]);
     assert!(!current(catalog, &c, "a").live);
     assert_eq!(catalog.publish(&[of]).unwrap(), [Published::Live { replaced: None }]);
     let live = current(catalog, &c, "a");
@@ -48,7 +49,7 @@ pub(super) fn a_superseded_revision_is_not_wanted(catalog: &dyn Catalog) {
     let new = revision(put(catalog, &c, document("a", "new", &[])));
     assert_eq!(catalog.begin(&[old, new], IndexStatus::Parsing).unwrap(), [false, true]);
     assert_eq!(catalog.store_parsed(vec![(old, parse("old")), (new, parse("new"))]).unwrap(), [false, true]);
-    let both = vec![(old, vec![1.0; 3]), (new, vectors(new, 1))];
+    let both = vec![slice(old, 0, vec![1.0; 3]), slice(new, 0, vectors(new, 1))];
     assert_eq!(catalog.store_vectors(both).unwrap(), [false, true]);
     catalog.fail(old, IndexStatus::ParsingFailed, "late").unwrap();
     assert_eq!(current(catalog, &c, "a").status, IndexStatus::NotIndexed);
@@ -71,7 +72,7 @@ pub(super) fn work_is_not_done_twice(catalog: &dyn Catalog) {
     assert_eq!(catalog.begin(&[of], IndexStatus::Parsing).unwrap(), [false], "it is parsed");
     assert_eq!(catalog.store_parsed(vec![(of, parse("x"))]).unwrap(), [false], "chunks never change");
     prepare(catalog, of);
-    assert_eq!(catalog.store_vectors(vec![(of, Vec::new())]).unwrap(), [true], "they are there");
+    assert_eq!(catalog.store_vectors(vec![slice(of, 2, Vec::new())]).unwrap(), [true], "they are there");
     let log = catalog.view().unwrap().log(c.id, 0, 9).unwrap();
     assert_eq!(log.len(), 1, "{log:?}");
     let twice = catalog.publish(&[of, of]).unwrap();
@@ -80,9 +81,46 @@ pub(super) fn work_is_not_done_twice(catalog: &dyn Catalog) {
     for status in [IndexStatus::Parsing, IndexStatus::Indexing] {
         assert_eq!(catalog.begin(&[of], status).unwrap(), [false], "it is live");
     }
-    assert_eq!(catalog.store_vectors(vec![(of, Vec::new())]).unwrap(), [false]);
+    assert_eq!(catalog.store_vectors(vec![slice(of, 2, Vec::new())]).unwrap(), [false]);
     catalog.fail(of, IndexStatus::IndexingFailed, "late").unwrap();
     assert_eq!(current(catalog, &c, "a").status, IndexStatus::Indexed);
+}
+
+pub(super) fn vectors_come_in_slices(catalog: &dyn Catalog) {
+    let mut wide = super::settings();
+    wide.space.dimensions = 1_000;
+    let c = catalog.create_collection("wide", wide).unwrap();
+    let text = "x\n".repeat(300);
+    let of = revision(put(catalog, &c, document("a", &text, &[])));
+    catalog.store_parsed(vec![(of, parse(&text))]).unwrap();
+    let all: Vec<f32> = (0..300_000).map(|at| at as f32 * -0.5).collect();
+    let part = |from: usize, to: usize| slice(of, from as u32, all[from * 1_000..to * 1_000].to_vec());
+    let parsed = current(catalog, &c, "a");
+    // Again and overlapping, as after a kill; with ends inside and at the end of what a backend may keep together.
+    for (from, to, stored) in
+        [(0, 1, 1), (1, 66, 66), (0, 66, 66), (60, 130, 130), (130, 130, 130), (5, 9, 130)]
+    {
+        assert_eq!(catalog.store_vectors(vec![part(from, to)]).unwrap(), [true]);
+        let view = catalog.view().unwrap();
+        assert_eq!(view.embedded(&parsed).unwrap(), stored);
+        assert_eq!(view.vectors(&parsed, 0..1).unwrap(), None, "not all are there");
+        assert!(view.log(c.id, 0, 9).unwrap().is_empty(), "not all are there");
+    }
+    assert_fails(catalog.store_vectors(vec![part(131, 300)]), ErrorKind::Invalid);
+    assert_fails(catalog.publish(&[of]), ErrorKind::Invalid);
+    // Another version with the same content goes on where this one was.
+    let next = revision(put(catalog, &c, document("a", &text, &[("k", "v")])));
+    assert_eq!(catalog.store_vectors(vec![part(130, 131)]).unwrap(), [false], "it was replaced");
+    let shared = current(catalog, &c, "a");
+    assert_eq!(catalog.view().unwrap().embedded(&shared).unwrap(), 130);
+    let rest = slice(next, 120, all[120_000..].to_vec());
+    assert_eq!(catalog.store_vectors(vec![rest]).unwrap(), [true]);
+    let view = catalog.view().unwrap();
+    assert_eq!(view.embedded(&shared).unwrap(), 300);
+    assert!(view.vectors(&shared, 0..300).unwrap().unwrap() == all);
+    assert_eq!(view.log(c.id, 0, 9).unwrap().len(), 1);
+    drop(view);
+    assert_eq!(catalog.publish(&[next]).unwrap(), [Published::Live { replaced: None }]);
 }
 
 pub(super) fn a_failure_keeps_the_live_revision(catalog: &dyn Catalog) {
@@ -119,8 +157,10 @@ pub(super) fn what_does_not_add_up_is_refused(catalog: &dyn Catalog) {
     assert_eq!(current(catalog, &c, "good").status, IndexStatus::NotParsed, "all or nothing");
     let both = vec![(good, parse("one\ntwo")), (bad, parse("one\ntwo"))];
     catalog.store_parsed(both).unwrap();
-    for components in [vec![0.0; 2 * WIDTH - 1], vec![0.0; 3 * WIDTH], Vec::new()] {
-        let both = vec![(good, vectors(good, 2)), (bad, components)];
+    for (first, components) in
+        [(0, 2 * WIDTH - 1), (0, 3 * WIDTH), (1, WIDTH), (2, 0), (3, 0), (u32::MAX, WIDTH)]
+    {
+        let both = vec![slice(good, 0, vectors(good, 2)), slice(bad, first, vec![0.0; components])];
         assert_fails(catalog.store_vectors(both), ErrorKind::Invalid);
     }
     assert!(catalog.view().unwrap().log(c.id, 0, 9).unwrap().is_empty(), "all or nothing");

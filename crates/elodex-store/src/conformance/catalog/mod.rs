@@ -9,7 +9,7 @@ mod reads;
 
 use crate::{
     Accepted, Catalog, Chunk, Chunking, Collection, CollectionSettings, Document, ErrorKind, Parsed,
-    ParsedInfo, Passage, Precision, Published, Result, Space,
+    ParsedInfo, Passage, Precision, Published, Result, Space, VectorSlice,
 };
 use elodex_types::{
     Content, IndexStatus, Metadata, MetadataValue, NewDocument, Revision, SpaceFingerprint, Weights,
@@ -39,6 +39,7 @@ pub const CASES: &[(&str, Case)] = &[
     ("a_document_goes_through_its_states", ingestion::a_document_goes_through_its_states),
     ("a_superseded_revision_is_not_wanted", ingestion::a_superseded_revision_is_not_wanted),
     ("work_is_not_done_twice", ingestion::work_is_not_done_twice),
+    ("vectors_come_in_slices", ingestion::vectors_come_in_slices),
     ("a_failure_keeps_the_live_revision", ingestion::a_failure_keeps_the_live_revision),
     ("what_does_not_add_up_is_refused", ingestion::what_does_not_add_up_is_refused),
     ("pending_is_in_order_of_acceptance", ingestion::pending_is_in_order_of_acceptance),
@@ -151,6 +152,11 @@ pub fn vectors(source: Revision, chunks: u32) -> Vec<f32> {
     (0..chunks as usize * WIDTH).map(|at| source.0 as f32 * 1_000.0 + at as f32).collect()
 }
 
+/// A slice of a revision's vectors.
+pub fn slice(revision: Revision, first: u32, vectors: Vec<f32>) -> VectorSlice {
+    VectorSlice { revision, first, vectors }
+}
+
 /// Does what ingestion does, up to and without publishing.
 fn prepare(catalog: &dyn Catalog, of: Revision) {
     let (document, content) = {
@@ -165,9 +171,9 @@ fn prepare(catalog: &dyn Catalog, of: Revision) {
         assert_eq!(catalog.store_parsed(vec![(of, parse(&text))]).unwrap(), [true]);
     }
     assert_eq!(catalog.begin(&[of], IndexStatus::Indexing).unwrap(), [true]);
-    let stored = catalog.view().unwrap().vectors(&document, 0..1).unwrap().is_some();
-    let made = if stored { Vec::new() } else { vectors(document.source, parse(&text).info.chunks) };
-    assert_eq!(catalog.store_vectors(vec![(of, made)]).unwrap(), [true]);
+    let (first, chunks) = (catalog.view().unwrap().embedded(&document).unwrap(), parse(&text).info.chunks);
+    let made = vectors(document.source, chunks).split_off(first as usize * WIDTH);
+    assert_eq!(catalog.store_vectors(vec![slice(of, first, made)]).unwrap(), [true]);
 }
 
 /// Ingests a revision.

@@ -1,6 +1,8 @@
 //! Reading documents, chunks, values and counts.
 
-use super::{WIDTH, add, assert_fails, collection, current, document, parse, paths, put, revision, vectors};
+use super::{
+    WIDTH, add, assert_fails, collection, current, document, parse, paths, put, revision, slice, vectors,
+};
 use crate::{Catalog, CatalogView, Chunk, Collection, ErrorKind, Parsed};
 use elodex_types::{ChunkId, Content, NewDocument, Revision};
 use std::ops::Bound;
@@ -88,7 +90,7 @@ pub(super) fn vectors_are_read_in_part(catalog: &dyn Catalog) {
     let kept = current(catalog, &c, "a");
     assert_eq!(catalog.view().unwrap().vectors(&kept, 0..1).unwrap(), None);
     let all: Vec<f32> = (0..300_000).map(|at| at as f32 * -0.5).collect();
-    catalog.store_vectors(vec![(of, all.clone())]).unwrap();
+    catalog.store_vectors(vec![slice(of, 0, all.clone())]).unwrap();
     let view = catalog.view().unwrap();
     for (from, to) in [(0, 300), (0, 1), (64, 66), (127, 129), (255, 257), (299, 300), (5, 5)] {
         let read = view.vectors(&kept, from..to).unwrap().unwrap();
