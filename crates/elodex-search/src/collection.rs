@@ -1,6 +1,7 @@
 //! An open collection: its index, and the barrier that keeps overwrites atomic for queries.
 
 use crate::engine::Shared;
+use crate::lexical::TERMS_VERSION;
 use crate::{Error, ErrorKind, Result, error, ingest};
 use elodex_engine::EmbedService;
 use elodex_store::{ChunkIndex, Collection, CollectionId, CollectionSettings, IndexSpec, Space};
@@ -34,6 +35,7 @@ impl OpenCollection {
             fingerprint: space.fingerprint,
             dimensions: space.dimensions,
             precision: collection.settings.precision,
+            terms: TERMS_VERSION,
         };
         let mut opened = shared.indexes.open(collection.id, &spec).map_err(error::of)?;
         let mut caught_up = ingest::catch_up(shared, collection, &*opened.index, opened.fresh)?;

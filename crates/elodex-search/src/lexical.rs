@@ -2,9 +2,9 @@
 //! index's sparse vectors hold.
 //!
 //! With term frequency `f`, `l` terms in the chunk and `a` in an average one, a term of a chunk weighs
-//! `f · (k₁ + 1) / (f + k₁ · (1 − b + b · l / a))`; a term of a query weighs its frequency there. The index multiplies by
-//! the inverse document frequency (Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond",
-//! 2009).
+//! `f · (k₁ + 1) / (f + k₁ · (1 − b + b · l / a))`; a term of a query weighs its frequency there, shared
+//! among the languages of the documents. The index multiplies by the inverse document frequency (Robertson and Zaragoza,
+//! "The Probabilistic Relevance Framework: BM25 and Beyond", 2009).
 
 use elodex_store::SparseVector;
 use elodex_text::lexical::{Analyzer, Language, term_counts};
@@ -14,6 +14,14 @@ use std::collections::BTreeMap;
 pub const K1: f32 = 0.9;
 /// How much the chunk's length counts.
 pub const B: f32 = 0.4;
+
+/// Version of the formulas and texts of this module. Whatever changes a weight of any chunk changes it.
+const WEIGHTS_VERSION: u32 = 1;
+
+/// Version of what an index's sparse vectors hold: of the [analysers](elodex_text::lexical::VERSION) and of what is made
+/// of their terms here. An index of another one is thrown away when it is opened, and written anew from the catalog;
+/// the average length stays that of the terms which were counted when documents were read.
+pub const TERMS_VERSION: u32 = elodex_text::lexical::VERSION << 16 | WEIGHTS_VERSION;
 
 /// Bytes of a title that stand before a chunk, about.
 const TITLE_BYTES: usize = 240;
@@ -74,20 +82,16 @@ pub(crate) fn chunk_weights(counts: &[(u32, u32)], length: u64, average: f32) ->
     }
 }
 
-/// A query's weights for a collection whose documents are in `languages`: the terms that any of their analysers makes
-/// of it, each with its highest frequency.
-pub(crate) fn query_weights(languages: &[Language], query: &str) -> SparseVector {
-    let mut weights: BTreeMap<u32, u32> = BTreeMap::new();
-    for &language in languages {
+/// A query's weights: of each term its frequency in the query as each of `languages` reads it, times the language's
+/// share, summed.
+pub(crate) fn query_weights(languages: &[(Language, f32)], query: &str) -> SparseVector {
+    let mut weights: BTreeMap<u32, f32> = BTreeMap::new();
+    for &(language, share) in languages {
         for (id, count) in term_counts(&Analyzer::new(language).terms(query)) {
-            let weight = weights.entry(id).or_default();
-            *weight = count.max(*weight);
+            *weights.entry(id).or_default() += share * count as f32;
         }
     }
-    SparseVector {
-        ids: weights.keys().copied().collect(),
-        weights: weights.values().map(|&count| count as f32).collect(),
-    }
+    SparseVector { ids: weights.keys().copied().collect(), weights: weights.into_values().collect() }
 }
 
 #[cfg(test)]

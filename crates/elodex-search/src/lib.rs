@@ -25,6 +25,7 @@ mod query;
 pub use engine::SearchEngine;
 pub use error::{Error, ErrorKind, Result};
 pub use ingest::Progress;
-pub use lexical::{B, K1};
+pub use lexical::{B, K1, TERMS_VERSION};
 pub use models::Models;
 pub use options::{RewriterOptions, SearchOptions};
+pub use query::MOST_RERANKED;

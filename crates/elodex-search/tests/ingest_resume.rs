@@ -196,6 +196,7 @@ fn an_index_of_no_collection_goes() {
         fingerprint: space.fingerprint,
         dimensions: space.dimensions,
         precision: collection.settings.precision,
+        terms: elodex_search::TERMS_VERSION,
     };
     let stray = elodex_store::CollectionId(999);
     ground.backend.open(stray, &spec).unwrap();

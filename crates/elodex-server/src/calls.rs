@@ -270,7 +270,7 @@ fn refused(error: elodex_engine::Error) -> Problem {
 }
 
 /// Bytes as [`Usage::bytes`] counts them.
-fn billed(lengths: impl Iterator<Item = usize>) -> u64 {
+pub(crate) fn billed(lengths: impl Iterator<Item = usize>) -> u64 {
     lengths.map(|length| 150 + length as u64).sum()
 }
 

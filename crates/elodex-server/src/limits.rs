@@ -32,11 +32,15 @@ impl Bucket {
         Self { capacity: capacity as f64, level: capacity as f64, updated: now }
     }
 
-    /// How long until `amount` is there: zero when it is there now, `None` when it never fits.
-    fn wait(&mut self, amount: f64, now: Instant) -> Option<Duration> {
+    fn refill(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.updated).as_secs_f64();
         self.level = (self.level + elapsed * self.capacity / 60.0).min(self.capacity);
         self.updated = now;
+    }
+
+    /// How long until `amount` is there: zero when it is there now, `None` when it never fits.
+    fn wait(&mut self, amount: f64, now: Instant) -> Option<Duration> {
+        self.refill(now);
         if amount > self.capacity {
             return None;
         }
@@ -123,6 +127,21 @@ impl RateLimiter {
             slow_wait => Err(refusal("slow", bytes, slow_wait)),
         }
     }
+
+    /// Charges `key` bytes that a request turned out to need beyond what it was [admitted](Self::admit) with. Later
+    /// requests in the lane that `admit` gave wait for them; a minute's worth is owed at most.
+    pub(crate) fn owe(&self, key: &Arc<str>, lane: Latency, bytes: u64, now: Instant) {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(buckets) = keys.get_mut(key) else { return };
+        let bucket = match lane {
+            Latency::Slow => &mut buckets.slow_bytes,
+            Latency::Fast | Latency::Auto => &mut buckets.fast_bytes,
+        };
+        if let Some(bucket) = bucket {
+            bucket.refill(now);
+            bucket.level = (bucket.level - bytes as f64).max(-bucket.capacity);
+        }
+    }
 }
 
 fn refusal(lane: &str, bytes: u64, wait: Option<Duration>) -> Problem {
@@ -189,6 +208,24 @@ mod tests {
         let key: Arc<str> = Arc::from("a");
         let refused = limiter.admit(&key, Latency::Auto, 6_001, Instant::now()).unwrap_err();
         assert_eq!((refused.fault, refused.retry_after), (Fault::TooLarge, None));
+    }
+
+    #[test]
+    fn what_is_owed_is_waited_for_and_bounded() {
+        let limiter = RateLimiter::new(LIMITS);
+        let key: Arc<str> = Arc::from("a");
+        let start = Instant::now();
+        assert_eq!(limiter.admit(&key, Latency::Fast, 100, start), Ok(Latency::Fast));
+        limiter.owe(&key, Latency::Fast, 700, start);
+        let refused = limiter.admit(&key, Latency::Fast, 100, start).unwrap_err();
+        assert_eq!(refused.retry_after, Some(Duration::from_secs(30)), "200 are owed and 100 are missing");
+        assert_eq!(limiter.admit(&key, Latency::Slow, 100, start), Ok(Latency::Slow));
+        limiter.owe(&key, Latency::Fast, u64::MAX, start);
+        let refused = limiter.admit(&key, Latency::Fast, 600, start).unwrap_err();
+        assert_eq!(refused.retry_after, Some(Duration::from_secs(120)));
+        let later = start + Duration::from_secs(120);
+        assert_eq!(limiter.admit(&key, Latency::Fast, 600, later), Ok(Latency::Fast));
+        limiter.owe(&Arc::from("nobody"), Latency::Slow, 1, start);
     }
 
     #[test]

@@ -64,6 +64,7 @@ fn measure(size: u64, precision: Precision) {
         fingerprint: SpaceFingerprint::new([0; 32]),
         dimensions: DIMENSIONS,
         precision,
+        terms: 1,
     };
     let before = resident();
     let backend = EdgeBackend::open(folder.path()).unwrap();

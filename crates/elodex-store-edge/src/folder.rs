@@ -32,6 +32,7 @@ struct Manifest {
     fingerprint: SpaceFingerprint,
     dimensions: usize,
     precision: Precision,
+    terms: u32,
 }
 
 impl Manifest {
@@ -42,6 +43,7 @@ impl Manifest {
             fingerprint: spec.fingerprint,
             dimensions: spec.dimensions,
             precision: spec.precision,
+            terms: spec.terms,
         }
     }
 }
@@ -75,7 +77,12 @@ impl Folder {
         };
         match manifest {
             Ok(manifest) if manifest == Manifest::of(spec) => {}
-            Ok(_) => return Some("it was made for another catalog, embedding space or format".to_owned()),
+            Ok(_) => {
+                return Some(
+                    "it was made for another catalog, embedding space, analysis of words or format"
+                        .to_owned(),
+                );
+            }
             Err(error) => return Some(format!("its manifest is damaged: {error}")),
         }
         match std::fs::read_to_string(self.unflushed()) {

@@ -59,6 +59,7 @@ fn open(folder: &Path) -> elodex_store::Opened {
         fingerprint: SpaceFingerprint::new([1; 32]),
         dimensions: DIMENSIONS,
         precision: Precision::F32,
+        terms: 1,
     };
     let options = EdgeOptions { graph_threshold_kb: 100 };
     EdgeBackend::open_with(&folder.join("index"), options).unwrap().open(CollectionId(1), &spec).unwrap()

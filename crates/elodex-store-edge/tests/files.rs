@@ -10,7 +10,13 @@ const DIMENSIONS: usize = 64;
 const ONE: CollectionId = CollectionId(1);
 
 fn spec(precision: Precision) -> IndexSpec {
-    IndexSpec { catalog: 1, fingerprint: SpaceFingerprint::new([1; 32]), dimensions: DIMENSIONS, precision }
+    IndexSpec {
+        catalog: 1,
+        fingerprint: SpaceFingerprint::new([1; 32]),
+        dimensions: DIMENSIONS,
+        precision,
+        terms: 1,
+    }
 }
 
 fn points(revisions: std::ops::Range<u64>) -> Vec<Point> {

@@ -16,6 +16,8 @@ pub struct IndexSpec {
     pub dimensions: usize,
     /// How vectors are kept.
     pub precision: Precision,
+    /// Version of what its sparse vectors hold: how texts become terms and weights.
+    pub terms: u32,
 }
 
 /// Where indexes live: one directory, one cluster.

@@ -1,7 +1,7 @@
 //! `/v1/search`.
 
-use crate::json::{Fields, Object, Positive, Whole, write};
-use crate::problem::Problem;
+use crate::json::{Fields, Object, Positive, Whole, shape, write};
+use crate::problem::{Problem, Reason};
 use crate::search::finite_hits;
 use crate::{SearchCall, SearchShape, filter};
 use elodex_types::{
@@ -226,13 +226,13 @@ pub(super) fn read_weights(fields: &Fields<'_>) -> Result<Option<Weights>, Probl
     let read = |name| -> Result<f32, Problem> {
         let weight: f32 = both.required(name)?;
         if !weight.is_finite() || weight < 0.0 {
-            return Err(both.refuse(name, "a weight is 0 or more"));
+            return Err(both.refuse(name, format!("{weight} is no weight; send a finite number from 0")));
         }
         Ok(weight)
     };
     let weights = Weights { dense: read("dense")?, lexical: read("lexical")? };
     if weights.dense == 0.0 && weights.lexical == 0.0 {
-        return Err(fields.refuse("weights", "both are 0, so no list would be asked"));
+        return Err(fields.refuse("weights", "both are 0, so no list would be asked; send one above 0"));
     }
     Ok(Some(weights))
 }
@@ -241,6 +241,10 @@ fn read_rerank(fields: &Fields<'_>) -> Result<Rerank, Problem> {
     match fields.raw("rerank").map(|raw| raw.get()) {
         None | Some("false") => Ok(Rerank::Off),
         Some("true") => Ok(Rerank::On { model: None, depth: None }),
+        Some(other) if !other.starts_with('{') => {
+            let message = "rerank: send `true`, `false`, or an object with a `model` and a `depth`";
+            Err(shape(Reason::Invalid, message, fields.at("rerank")))
+        }
         Some(_) => {
             let rerank = fields.required_object("rerank")?;
             rerank.only(&["model", "depth"])?;

@@ -22,7 +22,7 @@ pub enum QueryLatencyMode {
     /// Quick.
     #[default]
     Low,
-    /// More candidates, exact comparison and the deployment's reranker.
+    /// Exact comparison, and a reranker on twice the candidates: the deployment's where none is named.
     High,
 }
 

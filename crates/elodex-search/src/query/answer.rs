@@ -2,20 +2,21 @@
 
 use super::candidate::Candidate;
 use super::passages::{self, Chosen};
-use super::rerank::Reranking;
+use super::rerank::{Outcome, Reranking};
 use super::{pages, units};
 use crate::{Error, ErrorKind, Result};
 use elodex_store::{CatalogView, Passage};
-use elodex_types::{RerankStatus, Score, SearchHit, SearchRequest, Unit, Usage};
+use elodex_types::{Score, SearchHit, SearchRequest, Unit};
 
-/// Cuts to the best `k` of the request's unit and writes them out. `reranking` is `None` where no reranker ran.
+/// Cuts to the best `k` of the request's unit and writes them out. `reranking` is `None` where no reranker ran; what it
+/// does here is added to `second`.
 pub(super) fn hits(
     view: &dyn CatalogView,
     request: &SearchRequest,
     query: &str,
     mut candidates: Vec<Candidate>,
     reranking: Option<&Reranking<'_>>,
-    (status, usage): (&mut RerankStatus, &mut Usage),
+    second: &mut Outcome,
 ) -> Result<Vec<SearchHit>> {
     if request.unit != Unit::Passages {
         if let Some(threshold) = request.threshold {
@@ -26,7 +27,7 @@ pub(super) fn hits(
     }
     let best = units::best(candidates, request.unit, request.k);
     let mut chosen = match reranking {
-        Some(reranking) => passages::by_reranker(best, reranking, status, usage)?,
+        Some(reranking) => passages::by_reranker(best, reranking, second)?,
         None => passages::by_words(best, query)?,
     };
     if let Some(threshold) = request.threshold {

@@ -9,8 +9,8 @@ use std::ops::Bound;
 
 /// Tests and groups of one filter.
 const MOST_PARTS: usize = 1_024;
-/// Groups within groups.
-const MOST_NESTED: usize = 32;
+/// Groups within groups: what the filter language counts as one may be two here.
+const MOST_NESTED: usize = 128;
 /// Values that bounds may stand for.
 const MOST_VALUES: usize = 65_536;
 /// Values that are listed without asking whether those outside the bounds are fewer.
@@ -44,12 +44,19 @@ pub(super) fn resolve(
     collection: CollectionId,
     filter: &Filter,
 ) -> Result<Condition> {
-    Resolver { view, collection, most: MOST_VALUES }.condition(filter)
+    let values = |name: &str, bounds: Bounds<'_>, limit| {
+        view.attribute_values(collection, name, bounds, limit).map_err(error::of)
+    };
+    Resolver { values: &values, most: MOST_VALUES }.condition(filter)
 }
 
+type Bounds<'a> = (Bound<&'a str>, Bound<&'a str>);
+
+/// So many of the values that live documents have under an attribute within bounds, ascending.
+type Values<'a> = dyn Fn(&str, Bounds<'_>, usize) -> Result<Vec<String>> + 'a;
+
 struct Resolver<'a> {
-    view: &'a dyn CatalogView,
-    collection: CollectionId,
+    values: &'a Values<'a>,
     most: usize,
 }
 
@@ -124,8 +131,7 @@ impl Resolver<'_> {
         if interval.is_empty() {
             return Ok(Vec::new());
         }
-        let bounds = (interval.lower, interval.upper);
-        self.view.attribute_values(self.collection, name, bounds, self.most + 1).map_err(error::of)
+        (self.values)(name, (interval.lower, interval.upper), self.most + 1)
     }
 }
 
@@ -219,6 +225,88 @@ fn tighter(new: Bound<&str>, old: Bound<&str>, beyond: impl Fn(&str, &str) -> bo
         (Bound::Excluded(new), Bound::Included(old)) => new == old || beyond(new, old),
         (Bound::Included(new) | Bound::Excluded(new), Bound::Included(old) | Bound::Excluded(old)) => {
             beyond(new, old)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+    use elodex_types::{Metadata, MetadataValue};
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    /// Resolves over the values `0000`, `0001`, …, `count` of them, of which `most` may be listed.
+    fn resolved(count: usize, most: usize, filter: &Filter) -> Result<Condition> {
+        let all: BTreeSet<String> = (0..count).map(value).collect();
+        let values = |_: &str, bounds: Bounds<'_>, limit| {
+            Ok(all.range::<str, _>(bounds).take(limit).cloned().collect())
+        };
+        Resolver { values: &values, most }.condition(filter)
+    }
+
+    fn value(number: usize) -> String {
+        format!("{number:04}")
+    }
+
+    fn is(name: &str, test: Test) -> Filter {
+        Filter::Attribute { name: name.to_owned(), test }
+    }
+
+    fn between(name: &str, lower: usize, upper: usize) -> Filter {
+        Filter::All(vec![is(name, Test::AtLeast(value(lower))), is(name, Test::Below(value(upper)))])
+    }
+
+    #[test]
+    fn the_fewer_values_are_listed() {
+        let one_within_all = |filter| match resolved(1_000, 600, &filter).unwrap() {
+            Condition::All(mut parts) if parts.len() == 1 => parts.remove(0),
+            other => panic!("{other:?}"),
+        };
+        let few = one_within_all(between("a", 10, 12));
+        assert_eq!(few, Condition::AnyOf { attribute: "a".into(), values: vec![value(10), value(11)] });
+        let none_of = Condition::NoneOf { attribute: "a".into(), values: (0..300).map(value).collect() };
+        let most = one_within_all(between("a", 300, 1_000));
+        assert_eq!(most, Condition::All(vec![Condition::Has { attribute: "a".into() }, none_of]));
+    }
+
+    #[test]
+    fn too_many_values_on_both_sides_are_refused_with_the_way_out() {
+        let error = resolved(1_000, 300, &between("a", 350, 700)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Request);
+        let message = error.to_string();
+        assert!(message.contains("filter on `a`: more than 300 values lie within the bounds"), "{message}");
+        assert!(message.contains("narrow the bounds"), "{message}");
+        assert!(resolved(1_000, 350, &between("a", 350, 700)).is_ok(), "as many as are allowed");
+    }
+
+    #[test]
+    fn a_list_cannot_be_told_by_the_values_outside() {
+        let error = resolved(1_000, 300, &is("list:a", Test::AtLeast(value(1)))).unwrap_err();
+        assert!(error.to_string().contains("`list:a`"), "{error}");
+        assert!(resolved(1_000, 300, &is("list:a", Test::AtLeast(value(700)))).is_ok());
+        assert!(resolved(1_000, 300, &is("a", Test::AtLeast(value(1)))).is_ok());
+    }
+
+    proptest! {
+        /// With room for some of the values only, what is not refused holds for the documents it should.
+        #[test]
+        fn a_condition_holds_where_its_filter_matches(
+            lower in 0_usize..600, upper in 0_usize..600, most in 257_usize..400,
+        ) {
+            let filter = between("a", lower, upper);
+            let Ok(condition) = resolved(600, most, &filter) else {
+                prop_assert!(upper.saturating_sub(lower) > most);
+                prop_assert!(lower + (600 - upper) > most);
+                return Ok(());
+            };
+            let documents = (0..600).map(|number| Some(value(number))).chain([None]);
+            for document in documents {
+                let metadata: Metadata =
+                    document.map(|text| ("a".to_owned(), MetadataValue::Text(text))).into_iter().collect();
+                prop_assert_eq!(condition.holds(&metadata), filter.matches(&metadata), "{:?}", metadata);
+            }
         }
     }
 }

@@ -81,13 +81,15 @@ fn concatenate(turns: &[Message], fits: impl Fn(&str) -> bool) -> Result<Folded>
     let mut used = 1;
     let mut left_out = 0;
     for turn in recent {
-        let longer = format!("{turn}\n{query}");
-        if left_out > 0 || used == TURNS || longer.chars().count() > CHARACTERS || !fits(&longer) {
-            left_out += 1;
-            continue;
+        if left_out == 0 && used < TURNS {
+            let longer = format!("{turn}\n{query}");
+            if longer.chars().count() <= CHARACTERS && fits(&longer) {
+                query = longer;
+                used += 1;
+                continue;
+            }
         }
-        query = longer;
-        used += 1;
+        left_out += 1;
     }
     let note = (left_out > 0).then(|| {
         format!(

@@ -15,9 +15,11 @@ mod request;
 mod rerank;
 mod retrieve;
 mod rewrite;
+mod terms;
 mod units;
 mod usage;
 
+pub use request::MOST_RERANKED;
 pub(crate) use usage::UsageMeter;
 
 use crate::collection::bound_embedder;
@@ -26,10 +28,8 @@ use crate::{Error, ErrorKind, Result, SearchEngine, error};
 use deadline::Clock;
 use elodex_engine::RerankService;
 use elodex_store::{CatalogView, Collection, CollectionId, UsageKind};
-use elodex_types::{
-    CallContext, Rerank, RerankStatus, ScoreKind, SearchRequest, SearchResponse, SearchTiming, Usage,
-};
-use rerank::Reranking;
+use elodex_types::{CallContext, Rerank, ScoreKind, SearchRequest, SearchResponse, SearchTiming, Usage};
+use rerank::{Outcome, Reranking};
 use retrieve::Search;
 use std::time::Instant;
 
@@ -39,7 +39,8 @@ impl SearchEngine {
     /// Without a query and a conversation the answer is every document that meets the filter, by path, with score 0.
     /// Scores are of the kind that each hit names: the reranker's for what it saw, rank fusion's for what stands behind
     /// that. A threshold keeps only what the reranker saw. With a reranker, [`Unit::Passages`](elodex_types::Unit::Passages)
-    /// scores the passages of the best `k` chunks themselves, 512 passages at most, and chooses the others by their words.
+    /// scores the passages of the best `k` chunks themselves, 512 passages at most. Those of the chunks behind are chosen
+    /// by their words and stand behind with their chunks' scores, and the status is partial.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for the collection or the reranker;
@@ -86,7 +87,7 @@ impl Shared {
             candidates: hits.len(),
             hits,
             score_kind: None,
-            rerank: RerankStatus::Skipped { reason: reason.to_owned() },
+            rerank: Outcome::none(reason).status,
             reranker: None,
             query: String::new(),
             conversation_note: None,
@@ -128,7 +129,7 @@ impl Shared {
         let reading = open.reading();
         let view = self.catalog.view().map_err(error::of)?;
         let collection = same_collection(&*view, &bound, open.id)?;
-        let terms = || retrieve::terms(&*view, &collection, &folded.query);
+        let terms = || terms::terms(&*view, &collection, &folded.query);
         let filter = |filter| condition::resolve(&*view, collection.id, filter);
         let search = Search {
             request,
@@ -145,15 +146,12 @@ impl Shared {
         timing.fuse = started.elapsed().saturating_sub(timing.dense.max(timing.lexical));
 
         let started = Instant::now();
-        let mut usage = embedded.as_ref().map(|embedded| embedded.usage).unwrap_or_default();
-        let mut status = RerankStatus::Skipped { reason: "not asked for".to_owned() };
+        let mut second = Outcome::none("not asked for");
         let mut reranking =
             reranker.map(|(name, service)| Reranking { name, service, query: &folded.query, context, clock });
         if let Some(running) = &reranking {
-            let outcome = rerank::rerank(running, &mut found.candidates, rerank_depth);
-            usage = rerank::sum(usage, outcome.usage);
-            status = outcome.status;
-            if let Some(failure) = outcome.failure {
+            second = rerank::rerank(running, &mut found.candidates, rerank_depth);
+            if let Some(failure) = second.failure.take() {
                 if request.threshold.is_some() {
                     let message = "the reranker scored nothing that could be compared with the threshold";
                     return Err(Error::new(failure.kind(), message).caused_by(failure));
@@ -161,21 +159,24 @@ impl Shared {
                 reranking = None;
             }
         }
-        let parts = (&mut status, &mut usage);
-        let hits = answer::hits(&*view, request, &folded.query, found.candidates, reranking.as_ref(), parts)?;
+        let candidates = found.candidates;
+        let hits = answer::hits(&*view, request, &folded.query, candidates, reranking.as_ref(), &mut second)?;
         timing.rerank = started.elapsed();
 
         let unscored = if reranking.is_some() { ScoreKind::Relevance } else { ScoreKind::RankFused };
         Ok(SearchResponse {
             score_kind: Some(hits.first().map_or(unscored, |hit| hit.score.kind)),
             hits,
-            rerank: status,
+            rerank: second.status,
             reranker: reranking.map(|reranking| reranking.name.to_owned()),
             conversation_note: folded.note,
+            usage: rerank::sum(
+                embedded.as_ref().map_or_else(Usage::default, |embedded| embedded.usage),
+                second.usage,
+            ),
             query_truncation: embedded.and_then(|embedded| embedded.cut),
             query: folded.query,
             candidates: found.fused,
-            usage,
             timing,
         })
     }

@@ -1,11 +1,11 @@
 //! The best fine passage of each chunk: by the reranker where there is one, else by the query's words.
 
 use super::candidate::Candidate;
-use super::rerank::{Reranking, Scored, sum};
+use super::rerank::{Outcome, Reranking, Scored, sum};
 use crate::lexical::{analyzer_of, chunk_text};
 use crate::{Error, ErrorKind, Result};
 use elodex_store::{LiveChunk, Passage};
-use elodex_types::{RerankStatus, Score, Usage};
+use elodex_types::{RerankStatus, Score};
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
@@ -75,17 +75,17 @@ pub(super) fn by_words(candidates: Vec<Candidate>, query: &str) -> Result<Vec<Ch
 }
 
 /// For each candidate the passage that the reranker likes best, ordered by that; its score is the passage's. Of
-/// candidates that the reranker has not seen, or has no time for, the passage is chosen [by words](by_words), and they
-/// stand behind.
+/// candidates that the reranker has not seen, or has no time or room for, the passage is chosen [by words](by_words), and
+/// they stand behind.
 pub(super) fn by_reranker(
     candidates: Vec<Candidate>,
     reranking: &Reranking<'_>,
-    status: &mut RerankStatus,
-    usage: &mut Usage,
+    second: &mut Outcome,
 ) -> Result<Vec<Chosen>> {
+    let seen = candidates.iter().take_while(|candidate| candidate.second.is_some()).count();
     let mut texts: Vec<String> = Vec::new();
     let mut counts: Vec<usize> = Vec::new();
-    for candidate in candidates.iter().take_while(|candidate| candidate.second.is_some()) {
+    for candidate in &candidates[..seen] {
         let passages = passages_of(&candidate.live);
         if texts.len() + passages.len() > MOST_PAIRS {
             break;
@@ -97,28 +97,32 @@ pub(super) fn by_reranker(
         counts.push(passages.len());
     }
     let scores = reranking.score(&texts);
-    *usage = sum(*usage, scores.usage);
-    let mut rest = candidates;
+    second.usage = sum(second.usage, scores.usage);
+    let mut waiting = candidates.into_iter();
     let mut compared: Vec<(f32, Chosen)> = Vec::new();
     let mut scored = scores.scored.as_slice();
-    for count in counts {
-        if scored.len() < count {
-            break;
-        }
-        let (of_candidate, others) = scored.split_at(count);
+    for &count in &counts {
+        let Some((of_candidate, others)) = scored.split_at_checked(count) else { break };
+        let Some(candidate) = waiting.next() else { break };
         scored = others;
-        let candidate = rest.remove(0);
         let best = first_best(of_candidate.iter().map(|scored| scored.logit), f32::total_cmp);
         let Scored { score, logit } = of_candidate[best];
         compared.push((logit, chosen(candidate, best, Some(score))));
     }
-    if let Some(error) = scores.stopped {
-        let reason = format!("passages of {} candidates: {}", compared.len(), error.report());
-        *status = RerankStatus::Partial { scored: compared.len(), reason };
+    let why = match scores.stopped {
+        Some(error) => Some(error.report()),
+        None if counts.len() < seen => {
+            Some(format!("a search has {MOST_PAIRS} compared at most; ask for fewer results"))
+        }
+        None => None,
+    };
+    if let Some(why) = why {
+        let reason = format!("the passages of {} of {seen} chunks: {why}", compared.len());
+        second.status = RerankStatus::Partial { scored: compared.len(), reason };
     }
     compared.sort_by(|(one, _), (other, _)| other.total_cmp(one));
     let mut all: Vec<Chosen> = compared.into_iter().map(|(_, chosen)| chosen).collect();
-    all.extend(by_words(rest, reranking.query)?);
+    all.extend(by_words(waiting.collect(), reranking.query)?);
     Ok(all)
 }
 

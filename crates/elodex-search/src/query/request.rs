@@ -9,7 +9,7 @@ pub(super) const MOST_RESULTS: usize = 2_048;
 /// Most candidates of a list that a request may name.
 pub(super) const MOST_DEPTH: usize = 10_000;
 /// Most candidates that a reranker may be asked to see.
-const MOST_RERANKED: usize = 2_048;
+pub const MOST_RERANKED: usize = 2_048;
 /// Bytes of a query, or of one turn of a conversation.
 const MOST_QUERY_BYTES: usize = 64 << 10;
 /// Turns of a conversation.

@@ -118,6 +118,14 @@ pub(super) struct Outcome {
     pub(super) failure: Option<Error>,
 }
 
+impl Outcome {
+    /// Nothing, for this reason.
+    pub(super) fn none(reason: impl Into<String>) -> Self {
+        let status = RerankStatus::Skipped { reason: reason.into() };
+        Self { status, usage: Usage::default(), failure: None }
+    }
+}
+
 /// Puts the first `depth` candidates into the reranker's order: highest logit first, since two logits may round to one
 /// score; equal ones as they were. The others stay behind them.
 pub(super) fn rerank(reranking: &Reranking<'_>, candidates: &mut [Candidate], depth: usize) -> Outcome {
@@ -141,8 +149,8 @@ pub(super) fn rerank(reranking: &Reranking<'_>, candidates: &mut [Candidate], de
         None => Outcome { status: RerankStatus::Full, usage, failure: None },
         Some(error) if scored.is_empty() => {
             tracing::warn!(reranker = reranking.name, error = error.report(), "a search was not reranked");
-            let status = RerankStatus::Skipped { reason: error.report() };
-            Outcome { status, usage, failure: Some(error) }
+            let skipped = Outcome::none(error.report());
+            Outcome { usage, failure: Some(error), ..skipped }
         }
         Some(error) => {
             let reason = format!("{} of {} candidates: {}", scored.len(), texts.len(), error.report());

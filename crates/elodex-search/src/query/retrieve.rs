@@ -4,18 +4,14 @@ use super::candidate::Candidate;
 use super::deadline::Clock;
 use super::fuse::{Fused, fuse};
 use super::{collapse, pages};
-use crate::lexical::query_weights;
 use crate::{Error, ErrorKind, Result, error};
 use elodex_store::{CatalogView, ChunkIndex, Collection, Condition, Found, LiveChunk, SparseVector};
-use elodex_text::lexical::{Language, detect};
 use elodex_types::{ChunkId, Place, Revision, SearchRequest, Unit, Weights};
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 /// Candidates of a list beyond which no search goes to find more documents or pages.
 const DEEPEST: usize = 16_384;
-/// Languages of a collection that a query is analysed in: the most common ones.
-const LANGUAGES: usize = 4;
 /// Chunks read from the catalog at once.
 const READ: std::ops::RangeInclusive<usize> = 32..=512;
 
@@ -44,25 +40,6 @@ pub(super) struct Retrieved {
     pub(super) fused: usize,
     pub(super) dense_time: Duration,
     pub(super) lexical_time: Duration,
-}
-
-/// The query's terms in the languages of the collection's documents. Those whose language nobody knows are analysed as
-/// they are, so the query is as well.
-pub(super) fn terms(view: &dyn CatalogView, collection: &Collection, query: &str) -> Result<SparseVector> {
-    if let Some(code) = &collection.settings.language {
-        let language = Language::from_code(code).unwrap_or(Language::Other);
-        return Ok(query_weights(&[language], query));
-    }
-    let mut known = view.languages(collection.id).map_err(error::of)?;
-    known.sort_by_key(|(_, documents)| std::cmp::Reverse(*documents));
-    let mut common: Vec<Language> =
-        known.iter().take(LANGUAGES).filter_map(|(code, _)| Language::from_code(code)).collect();
-    let asked = detect(query);
-    if known.iter().any(|(code, _)| Language::from_code(code) == Some(asked)) && !common.contains(&asked) {
-        common.push(asked);
-    }
-    common.push(Language::Other);
-    Ok(query_weights(&common, query))
 }
 
 /// Asks the lists, and asks again for twice as many where that brings too few documents or pages and the request names no

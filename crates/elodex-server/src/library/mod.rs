@@ -37,8 +37,6 @@ const WRITERS: usize = 8;
 pub struct Search {
     /// The engine; whoever opened it shuts it down.
     pub engine: SearchEngine,
-    /// Candidates of each list where a request names no depth, as the engine was opened with.
-    pub depth: usize,
     /// Candidates a reranker sees where a request names no depth, as the engine was opened with.
     pub rerank_depth: usize,
     /// The engine's catalog where it lies on this machine, for backups.

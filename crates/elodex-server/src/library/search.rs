@@ -2,14 +2,15 @@
 
 use super::{Library, base_url};
 use crate::app::App;
-use crate::calls::Call;
+use crate::calls::{Call, billed};
 use crate::observe::Facts;
 use crate::registry::ModelKind;
 use crate::reply;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use elodex_dialects::{Problem, SearchCall};
-use elodex_types::{CallContext, Rerank, RerankStatus, SearchRequest, SearchTiming};
+use elodex_search::MOST_RERANKED;
+use elodex_types::{CallContext, Latency, Rerank, RerankStatus, SearchRequest, SearchTiming};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,12 +25,17 @@ pub(crate) async fn search(
 ) -> Result<Response, Problem> {
     let SearchCall { mut request, thorough, budget, shape } = parsed;
     let library = call.app.library()?;
+    let lane = if thorough { Latency::Slow } else { Latency::Fast };
+    let charged = billed(std::iter::once(sent(&request)));
+    let lane = call.app.rates().admit(&call.key, lane, charged, Instant::now())?;
     if thorough {
         spend_more(&mut request, library, &call.app)?;
     }
     let context = CallContext { key: Arc::clone(&call.key), deadline: Some(deadline(call.deadline, budget)) };
     let mut response = library.ask(move |engine| engine.search(&request, &context)).await?;
 
+    let owed = response.usage.bytes.saturating_sub(charged);
+    call.app.rates().owe(&call.key, lane, owed, Instant::now());
     if let Some(reranker) = &response.reranker {
         facts.set_model(reranker);
     }
@@ -48,21 +54,24 @@ pub(crate) async fn search(
     Ok(answer)
 }
 
-/// Twice the candidates of both stages, every vector compared, and the deployment's reranker where one is served and
-/// none was named.
+/// Bytes of the texts that a search is asked with.
+fn sent(request: &SearchRequest) -> usize {
+    let turns: usize = request.messages.iter().map(|turn| turn.content.len()).sum();
+    turns + request.query.as_ref().map_or(0, String::len)
+}
+
+/// Compares with every vector, and reranks twice the candidates: by the deployment's reranker where one is served and
+/// none was named. No depth of the lists is named: they are as deep as the reranker's and grow where that is too little.
 fn spend_more(request: &mut SearchRequest, library: &Library, app: &App) -> Result<(), Problem> {
-    let search = &library.search;
     request.exact = true;
-    request.depth = Some(2 * request.depth.unwrap_or(search.depth).max(request.k));
     let default_is_served = app.models()?.resolve("", ModelKind::Reranker, None).is_ok();
-    let deeper = |depth: Option<usize>| Some(2 * depth.unwrap_or(search.rerank_depth));
-    request.rerank = match request.rerank.clone() {
-        Rerank::On { model, depth } => Rerank::On { model, depth: deeper(depth) },
-        Rerank::Off if default_is_served && request.query.is_some() => {
-            Rerank::On { model: None, depth: deeper(None) }
-        }
-        Rerank::Off => Rerank::Off,
+    let (model, depth) = match std::mem::take(&mut request.rerank) {
+        Rerank::On { model, depth } => (model, depth),
+        Rerank::Off if default_is_served && request.query.is_some() => (None, None),
+        Rerank::Off => return Ok(()),
     };
+    let depth = depth.unwrap_or(library.search.rerank_depth);
+    request.rerank = Rerank::On { model, depth: Some(depth.saturating_mul(2).clamp(1, MOST_RERANKED)) };
     Ok(())
 }
 

@@ -190,12 +190,12 @@ impl Server {
                 Arc::new(RedbCatalog::open(self.folder.path(), &CatalogOptions::default()).unwrap());
             let models = Arc::new(RegistryModels(Arc::clone(&registry)));
             let options = SearchOptions { chunk_tokens: 32, chunk_overlap: 8, ..SearchOptions::default() };
-            let (depth, rerank_depth) = (options.depth, options.rerank_depth);
+            let rerank_depth = options.rerank_depth;
             let indexes = Arc::new(MemoryBackend::default());
             let truth = Arc::clone(&catalog) as Arc<dyn Catalog>;
             let engine = SearchEngine::open(truth, indexes, models, options).unwrap();
             self.search = Some(engine.clone());
-            Search { engine, depth, rerank_depth, catalog: Some(catalog) }
+            Search { engine, rerank_depth, catalog: Some(catalog) }
         });
         self.runtime.block_on(self.app.install(registry, search)).unwrap();
     }

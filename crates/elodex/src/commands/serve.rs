@@ -135,7 +135,6 @@ fn open(settings: &Settings, models: Models) -> anyhow::Result<(Arc<ModelRegistr
         return Ok((registry, None));
     }
     let (engine, catalog) = store::open(settings, Arc::clone(&registry))?;
-    let (depth, rerank_depth) = (settings.depth, settings.rerank_depth);
-    let search = Search { engine, depth, rerank_depth, catalog: Some(catalog) };
+    let search = Search { engine, rerank_depth: settings.rerank_depth, catalog: Some(catalog) };
     Ok((registry, Some(search)))
 }

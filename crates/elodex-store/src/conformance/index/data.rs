@@ -10,6 +10,7 @@ pub(super) fn spec(dimensions: usize) -> IndexSpec {
         fingerprint: SpaceFingerprint::new([9; 32]),
         dimensions,
         precision: Precision::F32,
+        terms: 1,
     }
 }
 

@@ -78,6 +78,7 @@ pub(super) fn another_spec_starts_anew(setting: &Setting) {
         IndexSpec { fingerprint: SpaceFingerprint::new([8; 32]), ..first.clone() },
         IndexSpec { dimensions: 5, ..first.clone() },
         IndexSpec { precision: Precision::Int8, ..first.clone() },
+        IndexSpec { terms: 2, ..first.clone() },
     ];
     for other in others {
         for reopen in [false, true] {
