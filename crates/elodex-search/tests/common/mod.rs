@@ -12,7 +12,10 @@ use elodex_search::{Error, ErrorKind, Models, Result, SearchEngine, SearchOption
 use elodex_store::{
     Catalog, CatalogOptions, ChunkIndex, Collection, IndexBackend, IndexSpec, MemoryBackend, RedbCatalog,
 };
-use elodex_types::{ChunkId, Content, CreateCollection, Metadata, MetadataValue, NewDocument};
+use elodex_types::{
+    CallContext, ChunkId, Content, CreateCollection, EmbedRequest, Latency, Metadata, MetadataValue,
+    NewDocument, Role,
+};
 use hooks::{HookedBackend, HookedCatalog, Hooks};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -34,9 +37,13 @@ pub(crate) struct OneModel {
 impl OneModel {
     /// A golden family's embedder under [`MODEL`].
     pub(crate) fn golden(family: &str) -> Self {
+        Self::golden_within(family, EngineLimits::default())
+    }
+
+    /// With other limits.
+    pub(crate) fn golden_within(family: &str, limits: EngineLimits) -> Self {
         let files = ModelFiles::open(&elodex_testkit::golden_dir(family).join("model")).unwrap();
         let model = Embedder::load(&files, RUNTIME.kernels()).unwrap();
-        let limits = EngineLimits::default();
         Self { name: MODEL, service: EmbedService::start(model, Arc::clone(&RUNTIME), limits).unwrap() }
     }
 }
@@ -83,10 +90,28 @@ impl Ground {
 
     /// Opens an engine.
     pub(crate) fn open(&self) -> SearchEngine {
+        self.open_with(Arc::clone(&self.models) as Arc<dyn Models>)
+    }
+
+    /// Opens an engine with other models.
+    pub(crate) fn open_with(&self, models: Arc<dyn Models>) -> SearchEngine {
         let catalog = HookedCatalog { inner: Arc::clone(&self.catalog), hooks: Arc::clone(&self.hooks) };
         let backend = HookedBackend { inner: Arc::clone(&self.backend), hooks: Arc::clone(&self.hooks) };
-        let models = Arc::clone(&self.models) as Arc<dyn Models>;
         SearchEngine::open(Arc::new(catalog), Arc::new(backend), models, self.options.clone()).unwrap()
+    }
+
+    /// A document's embedding.
+    pub(crate) fn embed(&self, text: &str) -> Arc<[f32]> {
+        let request = EmbedRequest {
+            model: MODEL.into(),
+            role: Some(Role::Document),
+            inputs: vec![text.into()],
+            dimensions: None,
+            truncation: None,
+            latency: Latency::Auto,
+        };
+        let context = CallContext { key: "test".into(), deadline: None };
+        self.models.service.submit(request, context).unwrap().wait().unwrap().embeddings.remove(0)
     }
 
     /// A collection as the catalog has it.
