@@ -9,7 +9,7 @@ use std::path::Path;
 /// Bottom to top; a crate may depend on crates of lower layers only. A new crate gets its place here.
 const LAYERS: &[&[&str]] = &[
     &["elodex-types"],
-    &["elodex-kernels", "elodex-dialects", "elodex-store", "elodex-text"],
+    &["elodex-kernels", "elodex-dialects", "elodex-eval", "elodex-store", "elodex-text"],
     &["elodex-models", "elodex-store-edge"],
     &["elodex-engine"],
     &["elodex-search"],
@@ -26,6 +26,7 @@ const SYNCHRONOUS: &[&str] = &[
     "elodex-types",
     "elodex-kernels",
     "elodex-dialects",
+    "elodex-eval",
     "elodex-store",
     "elodex-text",
     "elodex-models",
