@@ -1,12 +1,21 @@
-//! The benchmark against other engines: Rust drivers built here, peers installed into a Python of their own.
+//! The benchmarks: Rust drivers built here, peers installed into a Python of their own.
 
 use crate::run::{cargo, run};
 use crate::{Result, machine, model, paths};
+use std::path::Path;
 use std::process::Command;
 
-/// Builds both sides and hands the arguments to `bench/run.py`.
+/// The collection that search is measured on, where none is named.
+const COLLECTION: &str = "../shared/data/scifact";
+/// Numbers of chunks at which search is measured.
+const SIZES: [&str; 6] = ["1000", "10000", "50000", "50000:int8", "100000", "100000:int8"];
+
+/// Builds both sides and hands the arguments to `bench/run.py`; `search` measures search and ingestion instead.
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     let model = model::fetch()?;
+    if let Some(("search", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return search(&model, rest.first().map_or(COLLECTION, String::as_str));
+    }
     run(&mut cargo(["build", "--release", "--locked", "--package", "elodex", "--package", "elodex-bench"]))?;
     let folder = paths::root().join("bench");
     let python = machine::venv("bench-venv")?;
@@ -19,4 +28,15 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
         .env("ELODEX_BIN_DIR", paths::target().join("release"))
         .env("ELODEX_EMBEDDER", model)
         .env("ELODEX_SCRATCH", paths::target().join("bench")))
+}
+
+/// Quality, ingestion and growth on a BEIR directory.
+fn search(model: &Path, collection: &str) -> Result<()> {
+    if !Path::new(collection).join("corpus.jsonl").is_file() {
+        return Err(format!("`{collection}` is no BEIR directory; name one: cargo xtask bench search DIRECTORY"));
+    }
+    run(&mut cargo(["build", "--release", "--locked", "--package", "elodex", "--package", "elodex-bench"]))?;
+    let driver = || Command::new(paths::target().join("release/bench-search"));
+    run(driver().arg("quality").arg(model).arg(collection))?;
+    run(driver().arg("growth").arg(model).arg(collection).args(SIZES))
 }

@@ -25,6 +25,7 @@ usage: cargo xtask <command>
   test [STEP...]           every check this repository has, or only the named steps
   test --list              the steps' names
   bench [ARGS...]          compare with ONNX Runtime and PyTorch on this machine (see bench/README.md)
+  bench search [FOLDER]    measure search on a BEIR directory
   fetch-model              download all-MiniLM-L6-v2 into target/models
   arch                     crates depend downwards only; unsafe code stays where it belongs
 ";

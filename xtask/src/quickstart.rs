@@ -16,7 +16,7 @@ pub(crate) fn quickstart(arguments: &[String]) -> Result<()> {
     let embedder = model::fetch()?;
     println!("It lies in {}.", embedder.display());
 
-    step("2. Build the release binary (the embedded index alone takes minutes)");
+    step("2. Build the release binary (a quarter of an hour on two cores)");
     run(&mut cargo(["build", "--release", "--locked", "--package", "elodex"]))?;
 
     step("3. Ingest a help centre, ask it ten questions, serve it");

@@ -136,7 +136,7 @@ impl SearchEngine {
             let message = format!("collection `{}` has no document `{path:.200}`{others}", collection.name);
             return Err(Error::new(ErrorKind::NotFound, message));
         }
-        self.ingestion.forget(collection.id);
+        self.ingestion.forget(collection.id, self.shared.opened(collection.id)?.as_deref());
         Ok(deleted)
     }
 

@@ -111,6 +111,9 @@ pub(crate) struct IngestArgs {
     /// Leave documents whose path is taken as they are [default: replace them where they differ].
     #[arg(long)]
     pub(crate) keep: bool,
+    /// Delete documents of the folders named that are not in them any more.
+    #[arg(long)]
+    pub(crate) prune: bool,
     /// Return when the documents are accepted, before they can be searched.
     #[arg(long, conflicts_with = "watch")]
     pub(crate) no_wait: bool,
@@ -265,10 +268,10 @@ pub(crate) struct RestoreArgs {
     /// The backup.
     pub(crate) file: PathBuf,
     /// The data directory to make; it must not exist or be empty.
-    #[arg(long, value_name = "PATH")]
-    pub(crate) into: PathBuf,
+    #[arg(long, value_name = "PATH", required_unless_present = "verify_only")]
+    pub(crate) into: Option<PathBuf>,
     /// Only check the file.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "into")]
     pub(crate) verify_only: bool,
 }
 

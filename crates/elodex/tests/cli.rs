@@ -51,6 +51,13 @@ fn help() {
         "keys",
         "keys create",
         "completions",
+        "demo",
+        "ingest",
+        "search",
+        "collections",
+        "collections create",
+        "backup",
+        "restore",
     ] {
         let mut arguments: Vec<&str> = command.split(' ').collect();
         arguments.push("--help");

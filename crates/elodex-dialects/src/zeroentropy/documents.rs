@@ -328,6 +328,7 @@ fn render_list(infos: &[DocumentInfo]) -> Result<Vec<u8>, Problem> {
                 path: &info.path,
                 metadata: &info.metadata,
                 index_status: info.status,
+                failure: info.failure.as_deref(),
                 created_at: timestamp(info.created_ms)?,
                 size: info.size,
                 num_pages: info.pages,
@@ -371,6 +372,9 @@ pub struct ListedDocument<'a> {
     /// Where indexing stands.
     #[schema(value_type = IndexStatusName)]
     pub index_status: IndexStatus,
+    /// Why it failed, where it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<&'a str>,
     /// When the path was first added, as RFC 3339.
     pub created_at: String,
     /// Bytes as sent.

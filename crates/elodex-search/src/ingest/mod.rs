@@ -99,8 +99,14 @@ impl Ingestion {
     }
 
     /// Says that documents of a collection were deleted.
-    pub(crate) fn forget(&self, collection: CollectionId) {
-        self.board.change(|state| state.deleted_from.insert(collection));
+    pub(crate) fn forget(&self, collection: CollectionId, open: Option<&OpenCollection>) {
+        self.board.change(|state| {
+            state.deleted_from.insert(collection);
+            // Here and not by the writer, who may be at the end of settling it: whoever waits from now on sees it.
+            if let Some(open) = open {
+                open.set_settled(false);
+            }
+        });
     }
 
     /// Removes the index of a collection that the catalog has no more, once nothing uses it.

@@ -282,6 +282,7 @@ fn media_type(format: Format) -> &'static str {
         Format::JsonLines => "application/jsonl",
         Format::Pdf => "application/pdf",
         Format::Docx => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        Format::Pptx => "application/vnd.openxmlformats-officedocument.presentationml.presentation",
         _ => "application/octet-stream",
     }
 }

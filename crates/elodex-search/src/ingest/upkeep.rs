@@ -246,8 +246,8 @@ impl<'a> Upkeep<'a> {
         });
         match step {
             Ok(more) => {
-                open.set_settled(!more);
-                self.board.change(|_| ());
+                let settled = |deleted: bool| open.set_settled(!more && !deleted);
+                self.board.change(|state| settled(state.deleted_from.contains(&open.id)));
                 more
             }
             Err(trouble) => {

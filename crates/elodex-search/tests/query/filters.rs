@@ -131,8 +131,29 @@ fn impossible_and_boundless_filters_are_refused() {
     let attribute = |name: &str| Filter::Attribute { name: name.into(), test: Test::Equals("x".into()) };
     request.filter = Some(attribute("a b"));
     assert!(refusal(&request).contains("`a b`"));
-    request.filter = Some((0..40).fold(attribute("a"), |inner, _| Filter::All(vec![inner])));
+    request.filter = Some((0..200).fold(attribute("a"), |inner, _| Filter::All(vec![inner])));
     assert!(refusal(&request).contains("nested"));
     request.filter = Some(Filter::Any(vec![attribute("a"); 2_000]));
     assert!(refusal(&request).contains("1024 parts"));
+}
+
+#[test]
+fn bounds_with_more_values_than_an_index_is_asked_for_are_refused() {
+    // Nobody has so many documents in a test, but a list may be long.
+    let document = |number: usize| {
+        let items = (0..6_600).map(|item| format!("{:06}", number * 6_600 + item)).collect();
+        let metadata = Metadata::from([("list:n".to_owned(), MetadataValue::List(items))]);
+        NewDocument { path: format!("{number}"), metadata, content: Content::Text("coffee".into()) }
+    };
+    let ground = Ground::of((0..10).map(document).collect());
+    let mut request = SearchRequest::new("c", "coffee", Unit::Documents, 20);
+    let above = |bound: &str| Filter::Attribute { name: "list:n".into(), test: Test::Above(bound.into()) };
+    request.filter = Some(above("000000"));
+    let error = ground.refusal(&request);
+    assert_eq!(error.kind(), ErrorKind::Request);
+    let message = error.to_string();
+    assert!(message.contains("filter on `list:n`: more than 65536 values"), "{message}");
+    assert!(message.contains("narrow the bounds"), "{message}");
+    request.filter = Some(above("065900"));
+    assert_eq!(paths(&ground.search(&request)), ["9"]);
 }

@@ -4,6 +4,7 @@
 mod atomic;
 mod conversation;
 mod filters;
+mod languages;
 mod lists;
 mod second_stage;
 mod spans;

@@ -182,3 +182,85 @@ fn without_a_reranker_a_passage_is_chosen_by_the_query_s_words() {
     let response = ground.search(&request);
     assert!(response.hits[0].content.as_ref().unwrap().contains("Vienna"), "{:?}", response.hits[0]);
 }
+
+#[test]
+fn the_reranker_compares_a_bounded_number_of_passages_and_says_so() {
+    let options = SearchOptions { chunk_tokens: 64, passage_chars: 20, ..SearchOptions::default() };
+    let ground = Ground::with(options, EngineLimits::default());
+    let text = |number: usize| -> String {
+        (0..60).map(|line| format!("Coffee {number} has line {line}. ")).collect()
+    };
+    let document = |number: usize| crate::support::text_document(&number.to_string(), &text(number));
+    ground.add((0..30).map(document).collect());
+    let k = 300;
+    let mut all = request(Unit::Passages, k);
+    all.depth = Some(k);
+    all.rerank = Rerank::On { model: None, depth: Some(k) };
+    let response = ground.search(&all);
+    let RerankStatus::Partial { scored, reason } = &response.rerank else { panic!("{:?}", response.rerank) };
+    assert!((1..k).contains(scored), "{reason}");
+    assert!(reason.contains(&format!("the passages of {scored} of {k} chunks")), "{reason}");
+    assert!(reason.contains("512"), "{reason}");
+    assert_eq!(response.hits.len(), k, "the others are there as well");
+    assert!(response.hits.iter().all(|hit| hit.score.kind == ScoreKind::Relevance));
+    let scores: Vec<f32> = response.hits.iter().map(|hit| hit.score.value).collect();
+    assert!(scores[..*scored].is_sorted_by(|one, other| one >= other), "{scores:?}");
+    assert_eq!(ground.search(&request(Unit::Passages, 3)).rerank, RerankStatus::Full);
+}
+
+/// Looks for a deadline that passes while the reranker is at work; whatever happens before it is found must be in order.
+#[test]
+fn when_time_runs_out_what_is_scored_comes_first() {
+    const CANDIDATES: usize = 400;
+    // Without a cache every search does all the work.
+    let ground =
+        Ground::with(SearchOptions::default(), EngineLimits { cache_bytes: 0, ..EngineLimits::default() });
+    let text = |number: usize| format!("Coffee {number} tastes of {}.", "nuts and of ".repeat(20));
+    let document = |number: usize| crate::support::text_document(&number.to_string(), &text(number));
+    ground.add((0..CANDIDATES).map(document).collect());
+    let mut request = request(Unit::Documents, CANDIDATES);
+    request.rerank = Rerank::On { model: None, depth: Some(CANDIDATES) };
+    let fused_order = |response: &SearchResponse| -> Vec<usize> {
+        response.hits.iter().map(|hit| hit.explanation.as_ref().unwrap().fused.rank).collect()
+    };
+    let (mut too_short, mut enough) = (Duration::ZERO, None);
+    for _ in 0..200 {
+        let budget = match enough {
+            None => (2 * too_short).max(Duration::from_millis(1)),
+            Some(enough) => (too_short + enough) / 2,
+        };
+        let context = CallContext { key: "test".into(), deadline: Some(Instant::now() + budget) };
+        let response = match ground.engine.search(&request, &context) {
+            Ok(response) => response,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Deadline, "{error}");
+                too_short = budget;
+                continue;
+            }
+        };
+        match &response.rerank {
+            RerankStatus::Full => {
+                assert_eq!(response.score_kind, Some(ScoreKind::Relevance));
+                enough = Some(budget);
+            }
+            RerankStatus::Skipped { reason } => {
+                assert!(reason.contains("deadline"), "{reason}");
+                assert_eq!((response.score_kind, &response.reranker), (Some(ScoreKind::RankFused), &None));
+                assert!(fused_order(&response).is_sorted(), "the fused order stands");
+                too_short = budget;
+            }
+            RerankStatus::Partial { scored, reason } => {
+                assert!(reason.contains(&format!("{scored} of {CANDIDATES} candidates")), "{reason}");
+                assert!(reason.contains("deadline"), "{reason}");
+                assert_eq!(response.hits.len(), CANDIDATES, "nothing is lost");
+                let (first, rest) = response.hits.split_at(*scored);
+                assert!(first.iter().all(|hit| hit.score.kind == ScoreKind::Relevance));
+                assert!(rest.iter().all(|hit| hit.score.kind == ScoreKind::RankFused));
+                assert!(fused_order(&response)[*scored..].is_sorted(), "the fused order stands behind");
+                assert!(!rest.is_empty());
+                return;
+            }
+        }
+    }
+    panic!("no deadline passed while the reranker was at work");
+}

@@ -45,9 +45,23 @@ fn known(asked: Option<&str>, name: &str) -> Result<String> {
     }
 }
 
+fn open(
+    catalog: &Arc<RedbCatalog>,
+    backend: &Arc<MemoryBackend>,
+    models: &Arc<TwoModels>,
+    options: &SearchOptions,
+) -> SearchEngine {
+    let (catalog, backend, models) = (Arc::clone(catalog), Arc::clone(backend), Arc::clone(models));
+    SearchEngine::open(catalog, backend, models, options.clone()).unwrap()
+}
+
 /// An engine with one collection, `c`.
 pub(crate) struct Ground {
     pub(crate) engine: SearchEngine,
+    pub(crate) catalog: Arc<RedbCatalog>,
+    pub(crate) backend: Arc<MemoryBackend>,
+    models: Arc<TwoModels>,
+    options: SearchOptions,
     _folder: tempfile::TempDir,
 }
 
@@ -62,15 +76,22 @@ impl Ground {
         let catalog = Arc::new(RedbCatalog::open(folder.path(), &CatalogOptions::default()).unwrap());
         let embedder = Embedder::load(&files("bert_minilm"), RUNTIME.kernels()).unwrap();
         let reranker = Reranker::load(&files("bert_cross"), RUNTIME.kernels()).unwrap();
-        let models = TwoModels {
+        let models = Arc::new(TwoModels {
             embedder: EmbedService::start(embedder, Arc::clone(&RUNTIME), EngineLimits::default()).unwrap(),
             reranker: RerankService::start(reranker, Arc::clone(&RUNTIME), limits).unwrap(),
-        };
+        });
         let backend = Arc::new(MemoryBackend::default());
-        let engine = SearchEngine::open(catalog, backend, Arc::new(models), options).unwrap();
+        let engine = open(&catalog, &backend, &models, &options);
         let collection = CreateCollection { name: "c".into(), ..CreateCollection::default() };
         engine.create_collection(&collection).unwrap();
-        Self { engine, _folder: folder }
+        Self { engine, catalog, backend, models, options, _folder: folder }
+    }
+
+    /// As a new process would open what the last one left, after `meanwhile`.
+    pub(crate) fn reopen(&mut self, meanwhile: impl FnOnce(&Self)) {
+        self.engine.shutdown();
+        meanwhile(self);
+        self.engine = open(&self.catalog, &self.backend, &self.models, &self.options);
     }
 
     /// With documents, indexed.

@@ -8,5 +8,7 @@ mod collections;
 mod errors;
 mod files;
 mod lifecycle;
+mod search_limits;
+mod search_refusals;
 mod searches;
 mod support;

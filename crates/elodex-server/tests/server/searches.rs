@@ -1,7 +1,7 @@
 //! Searching.
 
 use crate::collections::server;
-use crate::support::Server;
+use crate::support::{Options, Server};
 use serde_json::{Value, json};
 
 const TEXTS: [(&str, &str, &str); 4] = [
@@ -15,8 +15,12 @@ const TEXTS: [(&str, &str, &str); 4] = [
     ("stars.txt", "At night the stars stand over the sea.", "sea"),
 ];
 
-fn filled() -> Server {
-    let server = server();
+pub(crate) fn filled() -> Server {
+    filled_with(Options::default())
+}
+
+pub(crate) fn filled_with(options: Options) -> Server {
+    let server = Server::start(Options { collections: true, ..options });
     server.make_collection("c");
     for (path, text, place) in TEXTS {
         assert_eq!(server.add("c", path, text, json!({"place": place})).status, 201);
@@ -25,7 +29,7 @@ fn filled() -> Server {
     server
 }
 
-fn paths(results: &Value) -> Vec<&str> {
+pub(crate) fn paths(results: &Value) -> Vec<&str> {
     results.as_array().unwrap().iter().map(|result| result["path"].as_str().unwrap()).collect()
 }
 

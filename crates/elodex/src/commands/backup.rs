@@ -45,17 +45,17 @@ pub(crate) fn restore(arguments: &RestoreArgs) -> anyhow::Result<()> {
     let name = arguments.file.display();
     let file = File::open(&arguments.file).with_context(|| format!("cannot read `{name}`"))?;
     let mut file = BufReader::new(file);
-    if arguments.verify_only {
+    let Some(into) = &arguments.into else {
         let checked = with_bar(|report| Ok(RedbCatalog::verify(&mut file, report)?));
         checked.with_context(|| format!("`{name}` is no whole backup"))?;
         output::note(format!("`{name}` is whole"));
         return Ok(());
-    }
-    let restored = with_bar(|report| Ok(RedbCatalog::restore(&mut file, &arguments.into, report)?));
+    };
+    let restored = with_bar(|report| Ok(RedbCatalog::restore(&mut file, into, report)?));
     restored.with_context(|| format!("cannot restore `{name}`"))?;
     output::note(format!(
         "restored into `{}`; indexes are made again when it is opened first",
-        arguments.into.display()
+        into.display()
     ));
     Ok(())
 }

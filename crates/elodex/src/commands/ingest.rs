@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use notify::{RecursiveMode, Watcher as _};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -29,6 +30,9 @@ pub(crate) fn ingest(sources: &Sources, arguments: &IngestArgs) -> anyhow::Resul
     library::ensure_collection(&*target, &arguments.collection)?;
     let added = add(&*target, &arguments.collection.collection, &found, !arguments.keep)?;
     report(added);
+    if arguments.prune {
+        prune(&*target, arguments, &found)?;
+    }
     if !arguments.no_wait {
         wait(&*target, &arguments.collection.collection)?;
     }
@@ -105,25 +109,77 @@ pub(crate) fn wait(target: &dyn Library, collection: &str) -> anyhow::Result<()>
 /// The first failed documents, with their reasons.
 fn failures(target: &dyn Library, collection: &str) -> anyhow::Result<Vec<String>> {
     let mut lines = Vec::new();
+    each_document(target, collection, "", &mut |document| {
+        let status = document["index_status"].as_str().unwrap_or_default();
+        if status.ends_with("_failed") {
+            let reason = document["failure"].as_str().unwrap_or("no reason given");
+            lines.push(format!("{}: {status}: {reason}", document["path"].as_str().unwrap_or_default()));
+        }
+        if lines.len() < NAMED_FAILURES {
+            return ControlFlow::Continue(());
+        }
+        lines.push("…".to_owned());
+        ControlFlow::Break(())
+    })?;
+    Ok(lines)
+}
+
+/// Shows `visit` the documents whose paths begin with `prefix`, by path, until it breaks.
+fn each_document(
+    target: &dyn Library,
+    collection: &str,
+    prefix: &str,
+    visit: &mut dyn FnMut(&Value) -> ControlFlow<()>,
+) -> anyhow::Result<()> {
     let mut after = Value::Null;
     loop {
-        let body = json!({ "collection_name": collection, "limit": 1024, "path_gt": after });
+        let body =
+            json!({ "collection_name": collection, "limit": 1024, "path_gt": after, "path_prefix": prefix });
         let answer = target.call("/v1/documents/get-document-info-list", &body)?;
         let documents = answer["documents"].as_array().context("the list of documents has no documents")?;
-        let Some(last) = documents.last() else { return Ok(lines) };
-        for document in documents {
-            let status = document["index_status"].as_str().unwrap_or_default();
-            if status.ends_with("_failed") {
-                let reason = document["failure"].as_str().unwrap_or("no reason given");
-                lines.push(format!("{}: {status}: {reason}", document["path"].as_str().unwrap_or_default()));
-            }
-            if lines.len() == NAMED_FAILURES {
-                lines.push("…".to_owned());
-                return Ok(lines);
-            }
+        let Some(last) = documents.last() else { return Ok(()) };
+        if documents.iter().try_for_each(&mut *visit).is_break() {
+            return Ok(());
         }
         after = last["path"].clone();
     }
+}
+
+/// Deletes documents below the folders that were named of which no file was found.
+fn prune(target: &dyn Library, arguments: &IngestArgs, found: &[Source]) -> anyhow::Result<()> {
+    let collection = &arguments.collection.collection;
+    let there: BTreeSet<&str> = found
+        .iter()
+        .filter_map(|source| match source {
+            Source::File { path, .. } => Some(path.as_str()),
+            Source::Lines(_) | Source::Stdin => None,
+        })
+        .collect();
+    let mut gone = Vec::new();
+    for folder in arguments.paths.iter().map(Path::new).filter(|path| path.is_dir()) {
+        let name = corpus::document_path(folder);
+        // The current folder holds every document.
+        let inside = if name.is_empty() { name } else { format!("{name}/") };
+        each_document(target, collection, &inside, &mut |document| {
+            let path = document["path"].as_str().unwrap_or_default();
+            if !there.contains(path) {
+                gone.push(path.to_owned());
+            }
+            ControlFlow::Continue(())
+        })?;
+    }
+    delete(target, collection, &gone)
+}
+
+fn delete(target: &dyn Library, collection: &str, paths: &[String]) -> anyhow::Result<()> {
+    for paths in paths.chunks(64) {
+        target.call(
+            "/v1/documents/delete-document",
+            &json!({ "collection_name": collection, "path": paths }),
+        )?;
+        output::note(format!("deleted {}", paths.join(", ")));
+    }
+    Ok(())
 }
 
 /// Follows what happens to the files and folders that were named, until the process is stopped.
@@ -135,17 +191,18 @@ fn watch(target: &dyn Library, arguments: &IngestArgs) -> anyhow::Result<()> {
         let _ = events.send(event);
     })
     .context("cannot watch the file system")?;
-    let mut watched = 0;
-    for path in arguments.paths.iter().map(Path::new).filter(|path| path.exists()) {
+    let here = std::env::current_dir().context("the current folder has gone")?;
+    let mut roots = Vec::new();
+    for given in arguments.paths.iter().map(PathBuf::from).filter(|path| path.exists()) {
         watcher
-            .watch(path, RecursiveMode::Recursive)
-            .with_context(|| format!("cannot watch `{}`", path.display()))?;
-        watched += 1;
+            .watch(&given, RecursiveMode::Recursive)
+            .with_context(|| format!("cannot watch `{}`", given.display()))?;
+        roots.push(Root { absolute: here.join(&given), given });
     }
-    if watched == 0 {
+    if roots.is_empty() {
         bail!("--watch follows files and folders; none was named");
     }
-    output::note(format!("watching {watched} paths; stop with Ctrl-C"));
+    output::note(format!("watching {} paths; stop with Ctrl-C", roots.len()));
     loop {
         let mut touched = BTreeSet::new();
         let first = happened.recv().context("the file system's watcher has gone")?;
@@ -153,37 +210,73 @@ fn watch(target: &dyn Library, arguments: &IngestArgs) -> anyhow::Result<()> {
         while let Ok(event) = happened.recv_timeout(QUIET) {
             touched.extend(event.context("cannot watch the file system any more")?.paths);
         }
+        let touched = touched.iter().filter_map(|path| as_given(path, &roots)).collect();
         follow(target, collection, touched)?;
     }
 }
 
-/// Adds what is there of `touched` and deletes what has gone.
+/// A file or folder that is watched.
+struct Root {
+    /// As events name it.
+    absolute: PathBuf,
+    /// As the command line named it, and so the documents.
+    given: PathBuf,
+}
+
+/// What an event names, as the first ingestion has named it; `None` for what that leaves out, names that begin with a dot
+/// below what was given.
+fn as_given(path: &Path, roots: &[Root]) -> Option<PathBuf> {
+    roots.iter().find_map(|root| {
+        let below = path.strip_prefix(&root.absolute).ok()?;
+        let hidden = below.iter().any(|name| name.to_string_lossy().starts_with('.'));
+        // Joining nothing would leave a slash behind a file's name.
+        let given = if below.as_os_str().is_empty() { root.given.clone() } else { root.given.join(below) };
+        (!hidden).then_some(given)
+    })
+}
+
+/// Adds what is there of `touched` and deletes what has gone, a folder with all that lay in it.
 fn follow(target: &dyn Library, collection: &str, touched: BTreeSet<PathBuf>) -> anyhow::Result<()> {
-    let here = std::env::current_dir().context("the current folder has gone")?;
     let mut sources = Vec::new();
     let mut gone = Vec::new();
-    for file in touched {
-        let hidden = file.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
-        let file = file.strip_prefix(&here).map(Path::to_owned).unwrap_or(file);
-        let path = corpus::document_path(&file);
-        if hidden || file.is_dir() {
-            continue;
-        }
-        if file.is_file() {
-            sources.push(Source::File { file, path });
+    for path in touched {
+        if path.is_file() {
+            sources.push(corpus::source(path)?);
+        } else if path.is_dir() {
+            // What is moved here as a folder tells of the folder only.
+            for file in corpus::files(&path)? {
+                sources.push(corpus::source(file)?);
+            }
         } else {
-            gone.push(path);
+            let name = corpus::document_path(&path);
+            let inside = format!("{name}/");
+            each_document(target, collection, &name, &mut |document| {
+                let path = document["path"].as_str().unwrap_or_default();
+                if path == name || path.starts_with(&inside) {
+                    gone.push(path.to_owned());
+                }
+                ControlFlow::Continue(())
+            })?;
         }
     }
     if !sources.is_empty() {
         report(add(target, collection, &sources, true)?);
     }
-    for paths in gone.chunks(64) {
-        // Paths that were never in the collection are no trouble.
-        let body = json!({ "collection_name": collection, "path": paths });
-        if target.call("/v1/documents/delete-document", &body).is_ok() {
-            output::note(format!("deleted {}", paths.join(", ")));
-        }
+    delete(target, collection, &gone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_watched_keeps_the_names_it_was_given() {
+        let root = |absolute: &str, given: &str| Root { absolute: absolute.into(), given: given.into() };
+        let roots = [root("/srv/notes", "notes"), root("/srv/.secret/a.md", "/srv/.secret/a.md")];
+        let named = |path: &str| as_given(Path::new(path), &roots);
+        assert_eq!(named("/srv/notes/in/a.md"), Some("notes/in/a.md".into()));
+        assert_eq!(named("/srv/notes/.git/index"), None);
+        assert_eq!(named("/srv/.secret/a.md"), Some("/srv/.secret/a.md".into()));
+        assert_eq!(named("/srv/other.md"), None);
     }
-    Ok(())
 }

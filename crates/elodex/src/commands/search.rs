@@ -18,8 +18,14 @@ pub(crate) fn search(sources: &Sources, arguments: &SearchArgs) -> anyhow::Resul
     let rerank = match (&arguments.rerank, arguments.no_rerank) {
         (Some(model), _) => json!({ "model": model, "depth": arguments.rerank_depth }),
         (None, true) => json!(false),
-        (None, false) if !target.has_reranker()? => json!(false),
-        (None, false) => json!({ "depth": arguments.rerank_depth }),
+        (None, false) if target.has_reranker()? => json!({ "depth": arguments.rerank_depth }),
+        (None, false) => {
+            output::note(match arguments.target.url {
+                None => "no reranker is loaded, so the second stage is off; name one with another --model",
+                Some(_) => "the server has no reranker, so the second stage is off",
+            });
+            json!(false)
+        }
     };
     let mut body = json!({
         "collection": arguments.collection, "query": query, "k": arguments.k, "unit": value_name(arguments.unit), "rerank": rerank,

@@ -34,7 +34,7 @@ pub(crate) enum Source {
 }
 
 /// What arguments name, in order: `-` is standard input, a folder with `corpus.jsonl` is a BEIR collection, any other
-/// folder is walked, a JSON lines file whose first line has a `text` holds documents, any other file is one.
+/// folder is walked.
 pub(crate) fn sources(arguments: &[String]) -> anyhow::Result<Vec<Source>> {
     let mut sources = Vec::new();
     for argument in arguments {
@@ -46,27 +46,34 @@ pub(crate) fn sources(arguments: &[String]) -> anyhow::Result<Vec<Source>> {
         if path.join("corpus.jsonl").is_file() {
             sources.push(Source::Lines(path.join("corpus.jsonl")));
         } else if path.is_dir() {
-            sources.extend(files(path)?.into_iter().map(file));
+            add_files(&mut sources, files(path)?)?;
         } else if path.is_file() {
-            sources.push(if lines::hold_documents(path)? {
-                Source::Lines(path.into())
-            } else {
-                file(path.into())
-            });
+            sources.push(source(path.into())?);
         } else {
             let found = walk::matching(argument)?;
             if found.is_empty() {
                 bail!("`{argument}` is no file, no folder and matches nothing");
             }
-            sources.extend(found.into_iter().map(file));
+            add_files(&mut sources, found)?;
         }
     }
     Ok(sources)
 }
 
-fn file(file: PathBuf) -> Source {
+fn add_files(sources: &mut Vec<Source>, files: Vec<PathBuf>) -> anyhow::Result<()> {
+    for file in files {
+        sources.push(source(file)?);
+    }
+    Ok(())
+}
+
+/// A JSON lines file whose first line is a document holds documents, any other file is one.
+pub(crate) fn source(file: PathBuf) -> anyhow::Result<Source> {
+    if lines::hold_documents(&file)? {
+        return Ok(Source::Lines(file));
+    }
     let path = document_path(&file);
-    Source::File { file, path }
+    Ok(Source::File { file, path })
 }
 
 /// A file's name in a collection: its path as given, with `/` between parts and nothing like `./` in front.

@@ -15,7 +15,12 @@ const QUERIES: usize = 300;
 /// Results of a query.
 const TOP: usize = 100;
 
-pub(crate) fn run(model: &Path, folder: &Path, chunks: usize) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(
+    model: &Path,
+    folder: &Path,
+    chunks: usize,
+    precision: &str,
+) -> Result<(), Box<dyn Error>> {
     let beir = Beir::read(folder)?;
     let service = setup::embedder(model)?;
     let data = tempfile::tempdir()?;
@@ -25,12 +30,13 @@ pub(crate) fn run(model: &Path, folder: &Path, chunks: usize) -> Result<(), Box<
         name: "grown".to_owned(),
         whole_documents: Some(true),
         language: Some("en".to_owned()),
+        precision: Some(precision.to_owned()),
         ..CreateCollection::default()
     };
     engine.create_collection(&collection)?;
     let started = Instant::now();
     grow(&engine, &beir, chunks)?;
-    println!("\n{chunks} chunks: ingested and optimised in {:.0} s", started.elapsed().as_secs_f64());
+    println!("\n{chunks} chunks, {precision}: ingested and optimised in {:.0} s", started.elapsed().as_secs_f64());
     measure(&engine, &beir)?;
     let thousands = chunks as f64 / 1000.0;
     println!("  memory {:.2} MiB per 1,000 chunks", (setup::resident_mib() - rest) / thousands);

@@ -1,7 +1,8 @@
 //! Search as the server does it, without the server: ranking quality and ingestion over a BEIR collection, and speed,
 //! memory and disk as a collection grows.
 //!
-//! `bench-search quality MODEL_DIRECTORY BEIR_DIRECTORY` · `bench-search growth MODEL_DIRECTORY BEIR_DIRECTORY CHUNKS…`
+//! `bench-search quality MODEL_DIRECTORY BEIR_DIRECTORY` · `bench-search growth MODEL_DIRECTORY BEIR_DIRECTORY SIZE…`,
+//! where a size is a number of chunks, with `:int8` behind it where their vectors are to be quantised.
 
 mod beir;
 mod growth;
@@ -17,10 +18,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["quality", model, collection] => quality::run(Path::new(model), Path::new(collection)),
         ["growth", model, collection, sizes @ ..] if !sizes.is_empty() => {
             for size in sizes {
-                growth::run(Path::new(model), Path::new(collection), size.parse()?)?;
+                let (chunks, precision) = size.split_once(':').unwrap_or((size, "f32"));
+                growth::run(Path::new(model), Path::new(collection), chunks.parse()?, precision)?;
             }
             Ok(())
         }
-        _ => Err("usage: bench-search quality MODEL BEIR | bench-search growth MODEL BEIR CHUNKS…".into()),
+        _ => Err("usage: bench-search quality MODEL BEIR | bench-search growth MODEL BEIR SIZE[:int8]…".into()),
     }
 }

@@ -1,23 +1,10 @@
 //! Commands that run the test kit's tiny models.
 
-#![cfg(test)]
-
+use crate::support::{Served, command, golden};
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
-
-fn golden(name: &str) -> String {
-    let path = elodex_testkit::golden_dir(name).join("model");
-    path.to_str().unwrap().to_owned()
-}
-
-fn command(home: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_elodex"));
-    command.args(arguments).current_dir(home).env_clear().env("HOME", home);
-    command
-}
 
 #[track_caller]
 fn ok(output: Output) -> String {
@@ -128,26 +115,13 @@ fn get(address: &str, path: &str) -> String {
 fn serve_answers_until_it_is_told_to_stop() {
     let home = tempfile::tempdir().unwrap();
     let model = format!("tiny={}", golden("bert_minilm"));
-    let arguments = ["serve", "--listen", "127.0.0.1:0", "--model", &model, "--log-format", "json"];
-    let mut child = command(home.path(), &arguments).stderr(Stdio::piped()).spawn().unwrap();
-    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-    let mut address = String::new();
-    for line in log.by_ref() {
-        let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
-        let message = line["message"].as_str().unwrap();
-        if let Some(found) = message.strip_prefix("listening on http://") {
-            address = found.to_owned();
-        }
-        if message == "ready" {
-            break;
-        }
-    }
-    assert!(get(&address, "/ready").starts_with("HTTP/1.1 200"));
-    assert!(get(&address, "/metrics").contains("elodex_batches_total{model=\"tiny\"}"));
-    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    let mut server = Served::start(home.path(), &["--model", &model]);
+    assert!(get(&server.address, "/ready").starts_with("HTTP/1.1 200"));
+    assert!(get(&server.address, "/metrics").contains("elodex_batches_total{model=\"tiny\"}"));
+    let killed = Command::new("kill").args(["-TERM", &server.child.id().to_string()]).status().unwrap();
     assert!(killed.success());
-    assert_eq!(child.wait().unwrap().code(), Some(0));
-    assert!(log.any(|line| line.unwrap().contains("stopping")));
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    assert!(server.log.any(|line| line.unwrap().contains("stopping")));
 }
 
 #[test]

@@ -1,0 +1,175 @@
+//! Commands on a library, one story told twice: in the data directory of this machine, and on a server.
+
+use crate::support::{Served, command, golden};
+use serde_json::Value;
+use std::path::Path;
+use std::process::Output;
+use tempfile::TempDir;
+
+/// A machine with notes on it and, where the story is a server's, one that runs.
+struct Place {
+    home: TempDir,
+    server: Option<Served>,
+}
+
+impl Place {
+    fn new(served: bool) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let notes = home.path().join("notes");
+        std::fs::create_dir_all(notes.join(".git")).unwrap();
+        let files: [(&str, &[u8]); 4] = [
+            ("tea.md", b"# Tea\n\nGreen tea is boiled at eighty degrees."),
+            ("invoices.txt", b"Invoices are kept for ten years."),
+            ("picture.png", b"\x89PNG\r\n\x1a\n\0\0"),
+            (".git/index", b"no document"),
+        ];
+        for (name, content) in files {
+            std::fs::write(notes.join(name), content).unwrap();
+        }
+        let server = served.then(|| {
+            let embedder = format!("tiny={}", golden("bert_minilm"));
+            let reranker = format!("cross={}", golden("bert_cross"));
+            Served::start(home.path(), &["--model", &embedder, "--model", &reranker, "--data-dir", "kept"])
+        });
+        Self { home, server }
+    }
+
+    fn notes(&self, name: &str) -> std::path::PathBuf {
+        self.home.path().join("notes").join(name)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let embedder = format!("tiny={}", golden("bert_minilm"));
+        let reranker = format!("cross={}", golden("bert_cross"));
+        let at = match &self.server {
+            Some(server) => vec!["--url".to_owned(), format!("http://{}", server.address)],
+            None if matches!(arguments[0], "ingest" | "search" | "collections") => {
+                ["--data-dir", "kept", "--model", &embedder, "--model", &reranker].map(String::from).into()
+            }
+            None => ["--data-dir", "kept"].map(String::from).into(),
+        };
+        let at: Vec<&str> = at.iter().map(String::as_str).collect();
+        command(self.home.path(), &[arguments, &at].concat()).output().unwrap()
+    }
+
+    #[track_caller]
+    fn ok(&self, arguments: &[&str]) -> (String, String) {
+        let output = self.run(arguments);
+        let (stdout, stderr) = texts(&output);
+        assert!(output.status.success(), "{arguments:?}: {stderr}");
+        (stdout, stderr)
+    }
+
+    #[track_caller]
+    fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.ok(arguments).0).unwrap()
+    }
+}
+
+fn texts(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+fn paths(answer: &Value) -> Vec<&str> {
+    answer["results"].as_array().unwrap().iter().map(|hit| hit["path"].as_str().unwrap()).collect()
+}
+
+fn story(place: &Place) {
+    // What cannot be read is named, and does not keep the rest from being found.
+    let output = place.run(&["ingest", "notes", "-c", "docs"]);
+    let (_, stderr) = texts(&output);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("3 added\n"), "{stderr}");
+    assert!(stderr.contains("2 documents in `docs` can be searched"), "{stderr}");
+    let failed = stderr.lines().find(|line| line.starts_with("notes/picture.png: parsing_failed: "));
+    assert!(failed.is_some_and(|line| !line.ends_with("no reason given")), "{stderr}");
+    assert!(stderr.contains("error: 1 documents of `docs` could not be indexed"), "{stderr}");
+
+    // A file that has gone takes its document along, where that is asked for.
+    std::fs::remove_file(place.notes("picture.png")).unwrap();
+    let (_, stderr) = place.ok(&["ingest", "notes", "-c", "docs", "--prune"]);
+    assert!(stderr.contains("deleted notes/picture.png"), "{stderr}");
+    assert!(!stderr.contains("added"), "{stderr}");
+
+    let both = place.json(&["search", "how long are invoices kept", "-c", "docs", "--format", "json"]);
+    assert_eq!(both["rerank_status"]["status"], "full", "{both}");
+    assert_eq!(both["results"][0]["score_kind"], "relevance");
+    let lexical =
+        ["search", "invoices", "-c", "docs", "--list", "lexical", "--no-rerank", "--format", "json"];
+    let found = place.json(&lexical);
+    assert_eq!(paths(&found), ["notes/invoices.txt"], "{found}");
+    let (table, _) = place.ok(&["search", "invoices", "-c", "docs", "--format", "table"]);
+    let head = table.lines().next().unwrap();
+    assert!(head.contains("recall") && head.contains("reranked by cross"), "{table}");
+    assert!(table.contains("Invoices are kept for ten years."), "{table}");
+
+    let lines =
+        "{\"_id\": \"a\", \"text\": \"Rent is due on the first.\", \"metadata\": {\"lang\": \"en\"}}\n";
+    std::fs::write(place.home.path().join("more.jsonl"), lines).unwrap();
+    place.ok(&["ingest", "more.jsonl", "-c", "docs"]);
+    let filter =
+        ["search", "rent", "-c", "docs", "--filter", "{\"lang\": {\"$eq\": \"en\"}}", "--format", "json"];
+    assert_eq!(paths(&place.json(&filter)), ["a"]);
+
+    // A backup is whole, and whole in another folder too.
+    place.ok(&["backup", "all.backup"]);
+    let elsewhere = |arguments: &[&str]| command(place.home.path(), arguments).output().unwrap();
+    assert!(elsewhere(&["restore", "all.backup", "--verify-only"]).status.success());
+    assert!(elsewhere(&["restore", "all.backup", "--into", "copy"]).status.success());
+    let (report, _) = texts(&elsewhere(&["doctor", "--data-dir", "copy"]));
+    assert!(report.contains("1 collections, 3 documents, all whole"), "{report}");
+
+    let (table, _) = place.ok(&["collections", "list"]);
+    let row: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(row, ["docs", "tiny", "3", "0", "0", "3"], "{table}");
+    assert_eq!(place.json(&["collections", "show", "docs"])["status"]["num_documents"], 3);
+    assert!(!place.run(&["collections", "delete", "docs"]).status.success(), "nobody said yes");
+    place.ok(&["collections", "delete", "docs", "--yes"]);
+    let (_, stderr) = texts(&place.run(&["search", "rent", "-c", "docs"]));
+    assert!(stderr.contains("`docs`"), "{stderr}");
+}
+
+#[test]
+fn a_library_in_a_data_directory() {
+    story(&Place::new(false));
+}
+
+#[test]
+fn a_library_on_a_server() {
+    story(&Place::new(true));
+}
+
+#[test]
+fn a_damaged_backup_is_told_from_a_whole_one() {
+    let place = Place::new(false);
+    std::fs::remove_file(place.notes("picture.png")).unwrap();
+    place.ok(&["ingest", "notes", "-c", "docs"]);
+    place.ok(&["backup", "all.backup"]);
+    let file = place.home.path().join("all.backup");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    for arguments in
+        [&["restore", "all.backup", "--verify-only"][..], &["restore", "all.backup", "--into", "copy"]]
+    {
+        let (_, stderr) = texts(&command(place.home.path(), arguments).output().unwrap());
+        assert!(stderr.starts_with("error: "), "{stderr}");
+    }
+    assert!(!Path::new(&place.home.path().join("copy/catalog.redb")).exists());
+}
+
+#[test]
+fn the_demo_asks_its_questions() {
+    let home = tempfile::tempdir().unwrap();
+    let embedder = format!("tiny={}", golden("bert_minilm"));
+    let reranker = format!("cross={}", golden("bert_cross"));
+    let one_stage = command(home.path(), &["demo", "--no-serve", "--model", &embedder]).output().unwrap();
+    let (answers, notes) = texts(&one_stage);
+    assert!(answers.contains("\n10. "), "{answers}{notes}");
+    assert!(notes.contains("no reranker is named"), "{notes}");
+    let arguments = ["demo", "--no-serve", "--model", &embedder, "--model", &reranker];
+    let (answers, notes) = texts(&command(home.path(), &arguments).output().unwrap());
+    assert!(answers.contains("reranked by cross"), "{answers}{notes}");
+}

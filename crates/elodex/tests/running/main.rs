@@ -1,0 +1,7 @@
+//! Commands that run tiny models: alone, on a data directory, on a server.
+
+#![cfg(test)]
+
+mod library;
+mod models;
+mod support;

@@ -1,0 +1,56 @@
+//! The binary, run by tests: with tiny models, in a folder of its own, with nothing of the tester's environment.
+
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Lines};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+/// A model of the test kit.
+pub(crate) fn golden(name: &str) -> String {
+    let path = elodex_testkit::golden_dir(name).join("model");
+    path.to_str().unwrap().to_owned()
+}
+
+pub(crate) fn command(home: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_elodex"));
+    command.args(arguments).current_dir(home).env_clear().env("HOME", home);
+    command
+}
+
+/// A server, killed when nobody needs it any more.
+pub(crate) struct Served {
+    pub(crate) child: Child,
+    /// Host and port.
+    pub(crate) address: String,
+    /// What it logs from now on.
+    pub(crate) log: Lines<BufReader<ChildStderr>>,
+}
+
+impl Served {
+    /// Starts one and waits until it is ready.
+    pub(crate) fn start(home: &Path, arguments: &[&str]) -> Self {
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--log-format", "json"];
+        let mut child = command(home, &[&serve, arguments].concat()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut address = String::new();
+        for line in log.by_ref() {
+            let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
+            let message = line["message"].as_str().unwrap();
+            if let Some(found) = message.strip_prefix("listening on http://") {
+                address = found.to_owned();
+            }
+            if message == "ready" {
+                break;
+            }
+        }
+        Self { child, address, log }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended already, and then there is nothing to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
