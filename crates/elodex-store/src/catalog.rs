@@ -116,8 +116,8 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for one that is wanted and whose vectors are not stored.
     fn publish(&self, revisions: &[Revision]) -> Result<Vec<Published>>;
 
-    /// Records a failure with its reason: `ParsingFailed` or `IndexingFailed`. The live revision, if another, stays.
-    /// Nothing happens to a revision that does not wait any more.
+    /// Records a failure with its reason: `ParsingFailed` of what is to be parsed, `IndexingFailed` of what is. The live
+    /// revision, if another, stays. Nothing happens to a revision that does not wait for that any more.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for another status.

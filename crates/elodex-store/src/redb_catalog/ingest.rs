@@ -231,13 +231,13 @@ pub(super) fn fail(
     status: IndexStatus,
     reason: &str,
 ) -> Result<()> {
-    if !matches!(status, ParsingFailed | IndexingFailed) {
-        return Err(invalid(format!("`{status}` is not a failure")));
-    }
-    let Some(mut row) = writing.wanted(revision)? else { return Ok(()) };
-    if !row.status.is_pending() {
-        return Ok(());
-    }
+    let waiting = match status {
+        ParsingFailed => [NotParsed, Parsing],
+        IndexingFailed => [NotIndexed, Indexing],
+        _ => return Err(invalid(format!("`{status}` is not a failure"))),
+    };
+    let row = writing.wanted(revision)?.filter(|row| waiting.contains(&row.status));
+    let Some(mut row) = row else { return Ok(()) };
     row.failure = Some(reason.to_owned());
     set_status(writing, revision, row, status)?;
     Ok(())

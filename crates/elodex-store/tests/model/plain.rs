@@ -211,7 +211,8 @@ impl Plain {
     }
 
     pub(crate) fn fail(&mut self, of: Revision, to: IndexStatus) {
-        if let Some(version) = self.wanted(of).filter(|version| version.status.is_pending()) {
+        let waiting = if to == ParsingFailed { [NotParsed, Parsing] } else { [NotIndexed, Indexing] };
+        if let Some(version) = self.wanted(of).filter(|version| waiting.contains(&version.status)) {
             version.status = to;
         }
     }

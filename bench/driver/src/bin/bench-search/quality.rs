@@ -2,6 +2,8 @@
 
 use crate::beir::Beir;
 use crate::setup;
+use elodex_eval::significance::{self, Bootstrap};
+use elodex_eval::{Evaluation, Measure, Protocol, Run};
 use elodex_search::SearchEngine;
 use elodex_types::{Content, CreateCollection, Metadata, NewDocument, SearchRequest, Unit, Weights};
 use std::error::Error;
@@ -53,7 +55,7 @@ pub(crate) fn run(model: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
             ("hybrid", Weights::default()),
         ];
         for (list, weights) in lists {
-            println!("{name}, {list}: NDCG@10 {:.4}", ndcg(&engine, name, &beir, weights)?);
+            evaluate(&engine, name, &beir, list, weights)?;
         }
     }
     engine.shutdown();
@@ -73,21 +75,28 @@ fn ingest(engine: &SearchEngine, collection: &str, beir: &Beir) -> Result<(), Bo
     Ok(())
 }
 
-fn ndcg(
+fn evaluate(
     engine: &SearchEngine,
     collection: &str,
     beir: &Beir,
+    list: &str,
     weights: Weights,
-) -> Result<f64, Box<dyn Error>> {
-    let mut total = 0.0;
+) -> Result<(), Box<dyn Error>> {
+    let mut run = Run::new(list);
     for (id, text) in &beir.queries {
         let mut request = SearchRequest::new(collection, text, Unit::Documents, 100);
         request.weights = Some(weights);
         request.exact = true;
         request.include_content = false;
         let answer = engine.search(&request, &setup::context())?;
-        let ranking: Vec<String> = answer.hits.into_iter().map(|hit| hit.path).collect();
-        total += beir.ndcg(id, &ranking);
+        run.insert_order(id, answer.hits.iter().map(|hit| hit.path.as_str()))?;
     }
-    Ok(total / beir.queries.len() as f64)
+    let measures = [Measure::NDCG_10, Measure::RECALL_100];
+    let evaluation = Evaluation::of(&beir.qrels, &run, &measures, &Protocol::default())?;
+    for measure in measures {
+        let values = evaluation.values(measure).unwrap_or_default();
+        let mean = significance::mean_interval(values, &Bootstrap::default())?;
+        println!("{collection}, {list}: {measure} {:.4} [{:.4}, {:.4}]", mean.mean, mean.low, mean.high);
+    }
+    Ok(())
 }
