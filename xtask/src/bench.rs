@@ -33,7 +33,9 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
 /// Quality, ingestion and growth on a BEIR directory.
 fn search(model: &Path, collection: &str) -> Result<()> {
     if !Path::new(collection).join("corpus.jsonl").is_file() {
-        return Err(format!("`{collection}` is no BEIR directory; name one: cargo xtask bench search DIRECTORY"));
+        return Err(format!(
+            "`{collection}` is no BEIR directory; name one: cargo xtask bench search DIRECTORY"
+        ));
     }
     run(&mut cargo(["build", "--release", "--locked", "--package", "elodex", "--package", "elodex-bench"]))?;
     let driver = || Command::new(paths::target().join("release/bench-search"));

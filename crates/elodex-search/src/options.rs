@@ -23,6 +23,9 @@ pub struct SearchOptions {
     pub text_bytes: usize,
     /// How often what was indexed is written through to disk, at the latest.
     pub flush_interval: Duration,
+    /// Points written to an index after which it is optimised, though more are on their way; a third of those it has,
+    /// where that is more.
+    pub optimise_after: u64,
     /// The chat model that rewrites conversations.
     pub rewriter: Option<RewriterOptions>,
 }
@@ -39,6 +42,7 @@ impl Default for SearchOptions {
             document_bytes: 64 << 20,
             text_bytes: 128 << 20,
             flush_interval: Duration::from_secs(5),
+            optimise_after: 50_000,
             rewriter: None,
         }
     }

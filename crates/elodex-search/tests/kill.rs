@@ -62,7 +62,11 @@ fn open(folder: &Path, model: Arc<OneModel>) -> Opening {
     let catalog = Arc::new(RedbCatalog::open(folder, &CatalogOptions::default()).unwrap());
     let inner = EdgeBackend::open(&folder.join("indexes")).unwrap();
     let backend = Arc::new(Remembering { inner, opened: Mutex::default() });
-    let options = SearchOptions { flush_interval: Duration::from_millis(100), ..SearchOptions::default() };
+    let options = SearchOptions {
+        flush_interval: Duration::from_millis(100),
+        optimise_after: 200,
+        ..SearchOptions::default()
+    };
     let engine = SearchEngine::open(
         Arc::clone(&catalog) as Arc<dyn Catalog>,
         Arc::clone(&backend) as Arc<dyn IndexBackend>,

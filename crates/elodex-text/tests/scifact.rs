@@ -56,10 +56,8 @@ fn english_terms_rank_scifact_as_the_reference_does() {
                     f64::from(repeats) * rarity * frequency / (frequency + norm);
             }
         }
-        let scored = |(position, score): (usize, f64)| Scored {
-            document: ids[position].clone(),
-            score: score as f32,
-        };
+        let scored =
+            |(position, score): (usize, f64)| Scored { document: ids[position].clone(), score: score as f32 };
         run.insert(query, scores.into_iter().map(scored).collect()).unwrap();
     }
     let evaluation = Evaluation::of(&qrels, &run, &[Measure::NDCG_10], &Protocol::default()).unwrap();

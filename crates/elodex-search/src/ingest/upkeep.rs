@@ -54,6 +54,9 @@ struct Tail {
     /// Since when something is not flushed, and how many points.
     unflushed: Option<Instant>,
     points: u64,
+    /// Points written since it was optimised, and how many are to be before it is while documents come in.
+    unoptimised: u64,
+    optimised_at: u64,
     /// Points are being weighed anew: done up to this path.
     weighing: Option<Weighing>,
 }
@@ -92,6 +95,7 @@ impl<'a> Upkeep<'a> {
         let tail = self.tails.entry(open.id).or_default();
         tail.unflushed.get_or_insert(self.changed);
         tail.points += points;
+        tail.unoptimised += points;
     }
 
     /// Sees to what happened beside documents that came in, and to what is due.
@@ -110,6 +114,7 @@ impl<'a> Upkeep<'a> {
         if !due.is_empty() {
             self.shared.write_usage();
         }
+        self.optimise_grown();
         self.settle_waited_for();
     }
 
@@ -213,6 +218,29 @@ impl<'a> Upkeep<'a> {
         }
     }
 
+    /// Optimises indexes that have grown by much, though more is on its way: what is not optimised is compared vector by
+    /// vector, and writing beside it takes longer the more there is.
+    fn optimise_grown(&mut self) {
+        let least = self.shared.options.optimise_after;
+        let grown = |tail: &Tail| tail.unoptimised >= least.max(tail.optimised_at);
+        let grown: Vec<CollectionId> =
+            self.tails.iter().filter(|(_, tail)| grown(tail)).map(|(id, _)| *id).collect();
+        for id in grown {
+            let Ok(Some(open)) = self.shared.opened(id) else { continue };
+            let optimised = guard("optimising an index", || {
+                open.index.optimise()?;
+                Ok(open.index.len()?)
+            });
+            match optimised {
+                Ok(points) => {
+                    let tail = self.tails.entry(id).or_default();
+                    (tail.unoptimised, tail.optimised_at) = (0, points / 3);
+                }
+                Err(trouble) => self.failed(&open, "an index could not be optimised", &trouble),
+            }
+        }
+    }
+
     /// Settles indexes that somebody waits for and that nothing is on its way to, while others are busy.
     fn settle_waited_for(&mut self) {
         let waited_for: Vec<CollectionId> = self.board.lock().waited_for.keys().copied().collect();
@@ -246,6 +274,9 @@ impl<'a> Upkeep<'a> {
         });
         match step {
             Ok(more) => {
+                if let (false, Some(tail)) = (more, self.tails.get_mut(&open.id)) {
+                    tail.unoptimised = 0;
+                }
                 let settled = |deleted: bool| open.set_settled(!more && !deleted);
                 self.board.change(|state| settled(state.deleted_from.contains(&open.id)));
                 more

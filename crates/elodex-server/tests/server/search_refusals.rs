@@ -199,7 +199,10 @@ fn filters_are_nested_as_deep_as_is_said() {
             // Two names in one object, with two operators under one of them, are groups as well.
             json!({group: [inner], "place": {"$gte": "a", "$lt": "z"}})
         };
-        search(&server, &json!({"unit": "documents", "filter": (0..depth).fold(json!({"place": "sea"}), join)}))
+        search(
+            &server,
+            &json!({"unit": "documents", "filter": (0..depth).fold(json!({"place": "sea"}), join)}),
+        )
     };
     assert_eq!(nested(32).ok()["results"].as_array().unwrap().len(), 2);
     for depth in [33, 60, 500] {

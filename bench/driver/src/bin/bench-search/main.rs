@@ -23,6 +23,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             Ok(())
         }
-        _ => Err("usage: bench-search quality MODEL BEIR | bench-search growth MODEL BEIR SIZE[:int8]…".into()),
+        _ => {
+            Err("usage: bench-search quality MODEL BEIR | bench-search growth MODEL BEIR SIZE[:int8]…".into())
+        }
     }
 }
