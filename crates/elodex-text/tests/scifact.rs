@@ -1,7 +1,5 @@
 //! BM25 over SciFact with the English analyser, brute force: the quality of the terms, apart from any index.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use elodex_eval::{BeirFolder, Document, Evaluation, Measure, Protocol, Run, Scored};
 use elodex_text::lexical::{Analyzer, Language, detect, term_counts};
 use std::collections::HashMap;
