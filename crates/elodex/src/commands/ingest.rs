@@ -158,8 +158,13 @@ fn prune(target: &dyn Library, arguments: &IngestArgs, found: &[Source]) -> anyh
     let mut gone = Vec::new();
     for folder in arguments.paths.iter().map(Path::new).filter(|path| path.is_dir()) {
         let name = corpus::document_path(folder);
-        // The current folder holds every document.
-        let inside = if name.is_empty() { name } else { format!("{name}/") };
+        if name.is_empty() {
+            bail!(
+                "--prune would take every document of `{collection}` for one of `{}`; name a folder below it",
+                folder.display()
+            );
+        }
+        let inside = format!("{name}/");
         each_document(target, collection, &inside, &mut |document| {
             let path = document["path"].as_str().unwrap_or_default();
             if !there.contains(path) {
@@ -187,8 +192,11 @@ fn watch(target: &dyn Library, arguments: &IngestArgs) -> anyhow::Result<()> {
     let collection = &arguments.collection.collection;
     let (events, happened) = mpsc::channel();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // The receiver lives as long as the watcher.
-        let _ = events.send(event);
+        // Reading a file is an event as well, and must not have it read again.
+        if !event.as_ref().is_ok_and(|event| event.kind.is_access()) {
+            // The receiver lives as long as the watcher.
+            let _ = events.send(event);
+        }
     })
     .context("cannot watch the file system")?;
     let here = std::env::current_dir().context("the current folder has gone")?;
@@ -235,34 +243,34 @@ fn as_given(path: &Path, roots: &[Root]) -> Option<PathBuf> {
     })
 }
 
-/// Adds what is there of `touched` and deletes what has gone, a folder with all that lay in it.
+/// Adds what is there of `touched` and deletes what has gone, a folder with all that lay in it. A file and its folder may
+/// both be named.
 fn follow(target: &dyn Library, collection: &str, touched: BTreeSet<PathBuf>) -> anyhow::Result<()> {
-    let mut sources = Vec::new();
-    let mut gone = Vec::new();
+    let mut files = BTreeSet::new();
+    let mut gone = BTreeSet::new();
     for path in touched {
         if path.is_file() {
-            sources.push(corpus::source(path)?);
+            files.insert(path);
         } else if path.is_dir() {
             // What is moved here as a folder tells of the folder only.
-            for file in corpus::files(&path)? {
-                sources.push(corpus::source(file)?);
-            }
+            files.extend(corpus::files(&path)?);
         } else {
             let name = corpus::document_path(&path);
             let inside = format!("{name}/");
             each_document(target, collection, &name, &mut |document| {
                 let path = document["path"].as_str().unwrap_or_default();
                 if path == name || path.starts_with(&inside) {
-                    gone.push(path.to_owned());
+                    gone.insert(path.to_owned());
                 }
                 ControlFlow::Continue(())
             })?;
         }
     }
-    if !sources.is_empty() {
+    if !files.is_empty() {
+        let sources = files.into_iter().map(corpus::source).collect::<anyhow::Result<Vec<_>>>()?;
         report(add(target, collection, &sources, true)?);
     }
-    delete(target, collection, &gone)
+    delete(target, collection, &Vec::from_iter(gone))
 }
 
 #[cfg(test)]

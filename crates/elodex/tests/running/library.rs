@@ -2,8 +2,9 @@
 
 use crate::support::{Served, command, golden};
 use serde_json::Value;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 use tempfile::TempDir;
 
 /// A machine with notes on it and, where the story is a server's, one that runs.
@@ -138,6 +139,47 @@ fn a_library_in_a_data_directory() {
 #[test]
 fn a_library_on_a_server() {
     story(&Place::new(true));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_watched_folder_is_followed_and_read_no_more_than_it_changes() {
+    let place = Place::new(false);
+    std::fs::remove_file(place.notes("picture.png")).unwrap();
+    let embedder = format!("tiny={}", golden("bert_minilm"));
+    let arguments = ["ingest", "notes", "-c", "docs", "--watch", "--data-dir", "kept", "--model", &embedder];
+    let mut child = command(place.home.path(), &arguments).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut next = || said.next().unwrap().unwrap();
+    assert_eq!([next(), next()], ["2 added", "2 documents in `docs` can be searched"]);
+    assert!(next().starts_with("watching 1 paths"));
+    // Moved into place, so that what happens is one event each.
+    let outside = |name: &str| place.home.path().join(name);
+    std::fs::create_dir(outside("letters")).unwrap();
+    std::fs::write(outside("letters/rent.txt"), "Rent is due on the first.").unwrap();
+    std::fs::write(outside("letters/.draft"), "no document").unwrap();
+    std::fs::rename(outside("letters"), place.notes("letters")).unwrap();
+    assert_eq!(next(), "1 added");
+    // The folder and its file at once.
+    std::fs::create_dir(place.notes("new")).unwrap();
+    std::fs::write(place.notes("new/rain.txt"), "Rain falls.").unwrap();
+    assert_eq!(next(), "1 added");
+    std::fs::rename(place.notes("letters"), outside("letters")).unwrap();
+    assert_eq!(next(), "deleted notes/letters/rent.txt");
+    std::fs::write(outside("sun.txt"), "The sun shines.").unwrap();
+    std::fs::rename(outside("sun.txt"), place.notes("tea.md")).unwrap();
+    assert_eq!(next(), "1 replaced");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn pruning_does_not_take_the_current_folder_for_all_there_is() {
+    let place = Place::new(false);
+    let embedder = format!("tiny={}", golden("bert_minilm"));
+    let arguments = ["ingest", ".", "-c", "docs", "--prune", "--data-dir", "../kept", "--model", &embedder];
+    let (_, stderr) = texts(&command(&place.notes(""), &arguments).output().unwrap());
+    assert!(stderr.contains("error: --prune would take every document of `docs`"), "{stderr}");
 }
 
 #[test]
