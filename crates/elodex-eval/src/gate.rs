@@ -5,14 +5,14 @@ use crate::evaluation::mean;
 use crate::run::trec_order;
 use crate::significance::{Comparison, compare_values};
 use crate::{Error, ErrorKind, Measure, Objective, Result, Run, Scored};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// The candidate that the first one's lead is measured against.
 const RIVAL: usize = 3;
 
 /// When and how deep to rerank.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct GateSetting {
     /// The second stage is skipped where the first candidate's score leads the third's by at least this, on the first
     /// stage's scale; `None`: it never is.

@@ -2,7 +2,7 @@
 
 use crate::Judged;
 use crate::error::{Error, ErrorKind};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
@@ -199,6 +199,13 @@ impl FromStr for Measure {
 impl Serialize for Measure {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Measure {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map_err(|error: Error| de::Error::custom(error.report()))
     }
 }
 

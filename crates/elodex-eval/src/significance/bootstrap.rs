@@ -3,7 +3,7 @@
 use crate::evaluation::mean;
 use crate::{Error, ErrorKind, Result};
 use fastrand::Rng;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How a bootstrap is drawn. One build gives the same interval for the same seed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -23,7 +23,7 @@ impl Default for Bootstrap {
 }
 
 /// A mean and where the true one probably lies.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// The mean of the sample.
     pub mean: f64,
