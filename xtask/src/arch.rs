@@ -10,7 +10,7 @@ use std::path::Path;
 const LAYERS: &[&[&str]] = &[
     &["elodex-types"],
     &["elodex-kernels", "elodex-dialects", "elodex-eval", "elodex-store", "elodex-text"],
-    &["elodex-models", "elodex-store-edge"],
+    &["elodex-models", "elodex-report", "elodex-store-edge"],
     &["elodex-engine"],
     &["elodex-search"],
     &["elodex-server"],
@@ -27,6 +27,7 @@ const SYNCHRONOUS: &[&str] = &[
     "elodex-kernels",
     "elodex-dialects",
     "elodex-eval",
+    "elodex-report",
     "elodex-store",
     "elodex-text",
     "elodex-models",
