@@ -55,26 +55,11 @@ impl Qrels {
         if matches!(layout, Layout::Beir) {
             rows.next();
         }
-        let mut qrels = Self { file: file.to_owned(), queries: BTreeMap::new(), repeated: Vec::new() };
-        let mut defects = Defects::of(file);
-        for (line, row) in rows {
-            let (query, document, grade) = match columns(&layout, row) {
-                Ok(columns) => columns,
-                Err(what) => {
-                    defects.add(line, what);
-                    continue;
-                }
-            };
-            match parse_grade(grade) {
-                Ok(grade) => qrels.add(query, document, Judgement { grade, line }, &mut defects),
-                Err(what) => defects.add(line, what),
-            }
-        }
-        defects.check()?;
-        if qrels.queries.is_empty() {
-            return Err(empty(file));
-        }
-        Ok(qrels)
+        let judgement = |row| {
+            let (query, document, grade) = columns(&layout, row)?;
+            Ok((query, document, parse_grade(grade)?))
+        };
+        Self::collect(file, rows.map(|(line, row)| (line, judgement(row))))
     }
 
     /// Judgements made in memory: query, document, grade. Their "lines" are their places in `judgements`, from 1.
@@ -84,13 +69,23 @@ impl Qrels {
     pub fn from_judgements<'a>(
         judgements: impl IntoIterator<Item = (&'a str, &'a str, i32)>,
     ) -> Result<Self> {
-        let file = "judgements";
+        let checked =
+            judgements.into_iter().map(|(query, document, grade)| Ok((query, document, check_grade(grade)?)));
+        Self::collect("judgements", (1..).zip(checked))
+    }
+
+    /// Judgements with their lines, or what is wrong with a line.
+    fn collect<'a>(
+        file: &str,
+        rows: impl Iterator<Item = (usize, Result<(&'a str, &'a str, i32), String>)>,
+    ) -> Result<Self> {
         let mut qrels = Self { file: file.to_owned(), queries: BTreeMap::new(), repeated: Vec::new() };
         let mut defects = Defects::of(file);
-        for (position, (query, document, grade)) in judgements.into_iter().enumerate() {
-            let line = position + 1;
-            match check_grade(grade) {
-                Ok(grade) => qrels.add(query, document, Judgement { grade, line }, &mut defects),
+        for (line, row) in rows {
+            match row {
+                Ok((query, document, grade)) => {
+                    qrels.add(query, document, Judgement { grade, line }, &mut defects);
+                }
                 Err(what) => defects.add(line, what),
             }
         }

@@ -48,8 +48,8 @@ fn write_the_fixture() {
     catalog.set_average_terms(id, 3.5).unwrap();
     catalog.create_collection("gone", settings()).unwrap();
     catalog.delete_collection("gone").unwrap();
-    catalog.compact().unwrap();
     drop(catalog);
+    redb::Database::open(fixture().join("catalog.redb")).unwrap().compact().unwrap();
     fs::remove_file(fixture().join("lock")).unwrap();
     let mut backup = fs::File::create(fixture().join("backup")).unwrap();
     let home = tempfile::tempdir().unwrap();

@@ -104,26 +104,3 @@ fn a_newer_format_is_refused_with_what_to_do() {
     assert_eq!(refused.kind(), ErrorKind::Corrupt);
     assert!(refused.to_string().contains("format 2") && refused.to_string().contains("newer"), "{refused}");
 }
-
-#[test]
-fn a_compacted_file_is_smaller_and_the_same() {
-    let home = tempfile::tempdir().unwrap();
-    let catalog = open(home.path()).unwrap();
-    let collection = catalog.create_collection("c", settings()).unwrap();
-    let document = |path: &str, bytes| NewDocument {
-        path: path.into(),
-        metadata: Default::default(),
-        content: Content::File(vec![7; bytes]),
-    };
-    catalog.put(collection.id, vec![document("large", 9 << 20), document("small", 9)], false).unwrap();
-    catalog.delete(collection.id, &["large".to_owned()]).unwrap();
-    while catalog.purge(1_000).unwrap() {}
-    let size = || fs::metadata(home.path().join("catalog.redb")).unwrap().len();
-    let before = size();
-    assert!(catalog.compact().unwrap());
-    assert!(size() < before / 4, "{before} bytes became {}", size());
-    let view = catalog.view().unwrap();
-    let kept = view.document(collection.id, "small").unwrap();
-    assert_eq!(view.content(&kept).unwrap(), Content::File(vec![7; 9]));
-    assert_eq!(catalog.compact().unwrap_err().kind(), ErrorKind::Conflict, "a view is open");
-}

@@ -75,15 +75,6 @@ impl RedbCatalog {
         Self::with(Opened::in_memory().map_err(Trouble::into_error)?)
     }
 
-    /// Gives room that deleted documents had back to the file system. Takes as long as copying what is left; nothing
-    /// else may use the catalog meanwhile. Returns whether there was any.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Conflict`] while a view is open; [`ErrorKind::Full`].
-    pub fn compact(&self) -> Result<bool> {
-        self.told(self.opened.run_alone(|database| Ok(database.compact()?)))
-    }
-
     fn with(opened: Opened) -> Result<Self> {
         let (id, secret) = opened.identify().map_err(Trouble::into_error)?;
         Ok(Self { opened, group: group::Group::default(), id, secret })

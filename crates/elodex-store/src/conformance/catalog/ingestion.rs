@@ -87,13 +87,7 @@ pub(super) fn work_is_not_done_twice(catalog: &dyn Catalog) {
 }
 
 pub(super) fn vectors_come_in_slices(catalog: &dyn Catalog) {
-    let mut wide = super::settings();
-    wide.space.dimensions = 1_000;
-    let c = catalog.create_collection("wide", wide).unwrap();
-    let text = "x\n".repeat(300);
-    let of = revision(put(catalog, &c, document("a", &text, &[])));
-    catalog.store_parsed(vec![(of, parse(&text))]).unwrap();
-    let all: Vec<f32> = (0..300_000).map(|at| at as f32 * -0.5).collect();
+    let (c, of, all) = super::parsed_wide(catalog);
     let part = |from: usize, to: usize| slice(of, from as u32, all[from * 1_000..to * 1_000].to_vec());
     let parsed = current(catalog, &c, "a");
     // Again and overlapping, as after a kill; with ends inside and at the end of what a backend may keep together.
@@ -109,7 +103,7 @@ pub(super) fn vectors_come_in_slices(catalog: &dyn Catalog) {
     assert_fails(catalog.store_vectors(vec![part(131, 300)]), ErrorKind::Invalid);
     assert_fails(catalog.publish(&[of]), ErrorKind::Invalid);
     // Another version with the same content goes on where this one was.
-    let next = revision(put(catalog, &c, document("a", &text, &[("k", "v")])));
+    let next = revision(put(catalog, &c, document("a", &super::wide_text(), &[("k", "v")])));
     assert_eq!(catalog.store_vectors(vec![part(130, 131)]).unwrap(), [false], "it was replaced");
     let shared = current(catalog, &c, "a");
     assert_eq!(catalog.view().unwrap().embedded(&shared).unwrap(), 130);

@@ -68,6 +68,23 @@ pub fn run<C: Catalog>(mut make: impl FnMut() -> C) {
     }
 }
 
+/// The text of [`parsed_wide`]'s document.
+fn wide_text() -> String {
+    "x\n".repeat(300)
+}
+
+/// A parsed document `a` of 300 chunks in a collection whose vectors have 1,000 components, and those vectors, which are
+/// not stored yet.
+fn parsed_wide(catalog: &dyn Catalog) -> (Collection, Revision, Vec<f32>) {
+    let mut wide = settings();
+    wide.space.dimensions = 1_000;
+    let collection = catalog.create_collection("wide", wide).unwrap();
+    let text = wide_text();
+    let of = revision(put(catalog, &collection, document("a", &text, &[])));
+    catalog.store_parsed(vec![(of, parse(&text))]).unwrap();
+    (collection, of, (0..300_000).map(|at| at as f32 * -0.5).collect())
+}
+
 /// Width of the vectors in the cases.
 const WIDTH: usize = 4;
 

@@ -81,15 +81,9 @@ pub(super) fn pages_and_chunks_are_read_in_part(catalog: &dyn Catalog) {
 }
 
 pub(super) fn vectors_are_read_in_part(catalog: &dyn Catalog) {
-    let mut wide = super::settings();
-    wide.space.dimensions = 1_000;
-    let c = catalog.create_collection("wide", wide).unwrap();
-    let text = "x\n".repeat(300);
-    let of = revision(put(catalog, &c, document("a", &text, &[])));
-    catalog.store_parsed(vec![(of, parse(&text))]).unwrap();
+    let (c, of, all) = super::parsed_wide(catalog);
     let kept = current(catalog, &c, "a");
     assert_eq!(catalog.view().unwrap().vectors(&kept, 0..1).unwrap(), None);
-    let all: Vec<f32> = (0..300_000).map(|at| at as f32 * -0.5).collect();
     catalog.store_vectors(vec![slice(of, 0, all.clone())]).unwrap();
     let view = catalog.view().unwrap();
     for (from, to) in [(0, 300), (0, 1), (64, 66), (127, 129), (255, 257), (299, 300), (5, 5)] {
