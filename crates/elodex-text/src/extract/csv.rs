@@ -22,8 +22,10 @@ pub(super) fn read(text: &str, format: Format, limits: &ExtractLimits) -> Result
     let mut extracted = Extracted { flow: PageFlow::Separate, ..Extracted::plain(format) };
     let mut page = String::new();
     for record in reader.records() {
-        let record = record
-            .map_err(|error| Error::new(ErrorKind::Malformed, "cannot read the table").caused_by(error))?;
+        let record = record.map_err(|error| {
+            Error::new(ErrorKind::Malformed, "cannot read the table; save it as CSV in UTF-8 again")
+                .caused_by(error)
+        })?;
         if columns.is_none() {
             let names = is_header(&record);
             columns = Some(if names {

@@ -21,8 +21,10 @@ const OTHERS: &[(&str, &str)] = &[
 ];
 
 pub(super) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Extracted> {
-    let archive = ZipArchive::new(Cursor::new(bytes))
-        .map_err(|error| Error::new(ErrorKind::Malformed, "cannot read the zip archive").caused_by(error))?;
+    let archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| {
+        let message = "cannot read the zip archive; open the file in its own program and save it again";
+        Error::new(ErrorKind::Malformed, message).caused_by(error)
+    })?;
     let mut members = Members { archive, left: limits.expanded_bytes, limit: limits.expanded_bytes };
     let main = members.relations("")?.into_iter().find(|relation| relation.kind == "officeDocument");
     let main = main.map(|relation| relation.target).unwrap_or_default();

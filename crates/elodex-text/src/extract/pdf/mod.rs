@@ -73,7 +73,8 @@ fn malformed(error: pdf_extract::Error) -> Error {
         Cause::Decryption(_) | Cause::InvalidPassword => {
             Error::new(ErrorKind::Encrypted, "the PDF is encrypted; remove its password").caused_by(error)
         }
-        _ => Error::new(ErrorKind::Malformed, "cannot read the PDF").caused_by(error),
+        _ => Error::new(ErrorKind::Malformed, "cannot read the PDF; repair it, or print it to PDF again")
+            .caused_by(error),
     }
 }
 
