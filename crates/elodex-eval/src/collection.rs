@@ -53,7 +53,7 @@ impl BeirFolder {
     /// # Errors
     /// As [`BeirFolder::documents`].
     pub fn queries(&self) -> Result<BTreeMap<String, String>> {
-        records(&self.path.join("queries.jsonl"), |record| record.text)
+        read_queries(&self.path.join("queries.jsonl"))
     }
 
     /// The judgements of a split, such as `test`.
@@ -63,6 +63,14 @@ impl BeirFolder {
     pub fn qrels(&self, split: &str) -> Result<Qrels> {
         Qrels::read(&self.path.join("qrels").join(format!("{split}.tsv")))
     }
+}
+
+/// The texts of queries by id, from a file of records with `_id` and `text`, one a line.
+///
+/// # Errors
+/// As [`BeirFolder::documents`].
+pub fn read_queries(path: &Path) -> Result<BTreeMap<String, String>> {
+    records(path, |record| record.text)
 }
 
 fn records<T>(path: &Path, make: impl Fn(Record) -> T) -> Result<BTreeMap<String, T>> {

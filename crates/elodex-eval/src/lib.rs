@@ -48,7 +48,7 @@ pub mod significance;
 
 pub use audit::{Audit, Finding, FindingKind};
 pub use ceiling::{Ceiling, perfect_rerank};
-pub use collection::{BeirFolder, Document};
+pub use collection::{BeirFolder, Document, read_queries};
 pub use cross_validation::CrossValidation;
 pub use error::{Error, ErrorKind, Result};
 pub use evaluation::{CountedQueries, Evaluation, Protocol};

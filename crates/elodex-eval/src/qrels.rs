@@ -131,6 +131,20 @@ impl Qrels {
         self.queries.get(query)
     }
 
+    /// The judgements of some queries, with their file and lines.
+    ///
+    /// # Errors
+    /// None of the queries is judged.
+    pub fn of_queries(&self, keep: impl Fn(&str) -> bool) -> Result<Self> {
+        let kept = self.queries.iter().filter(|(query, _)| keep(query));
+        let queries: BTreeMap<String, Judged> =
+            kept.map(|(query, judged)| (query.clone(), judged.clone())).collect();
+        if queries.is_empty() {
+            return Err(empty(&self.file));
+        }
+        Ok(Self { file: self.file.clone(), queries, repeated: Vec::new() })
+    }
+
     /// Judgements of all queries.
     pub fn judgements(&self) -> usize {
         self.queries.values().map(BTreeMap::len).sum()
@@ -209,6 +223,15 @@ mod tests {
 
     fn message(text: &str) -> String {
         Qrels::parse("q.tsv", text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn some_queries_keep_their_lines() {
+        let all = Qrels::parse("q.qrels", "p 0 a 1\nq 0 b 2\n").unwrap();
+        let some = all.of_queries(|query| query == "q").unwrap();
+        assert_eq!((some.judgements(), some.file()), (1, "q.qrels"));
+        assert_eq!(some.judged("q").unwrap()["b"].line, 2);
+        assert_eq!(all.of_queries(|_| false).unwrap_err().kind(), ErrorKind::Empty);
     }
 
     #[test]

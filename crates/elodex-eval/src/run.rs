@@ -138,6 +138,13 @@ impl Run {
         self.insert(query, results)
     }
 
+    /// The run under another name.
+    #[must_use]
+    pub fn with_tag(mut self, tag: impl Into<String>) -> Self {
+        self.tag = tag.into();
+        self
+    }
+
     /// The system's name.
     pub fn tag(&self) -> &str {
         &self.tag
@@ -232,7 +239,7 @@ mod tests {
             "q Q0 a 1 1.0 t\nq Q0 b 2 1.0 t\nq Q0 B 3 1.0000000000001 t\nq Q0 z 4 -0.0 t\nq Q0 y 5 0 t\n";
         let run = Run::parse("r", text).unwrap();
         assert_eq!(run.order("q"), ["b", "a", "B", "z", "y"]);
-        assert_eq!(run.tag(), "t");
+        assert_eq!((run.tag(), run.clone().with_tag("u").tag()), ("t", "u"));
         assert_eq!(run.order("absent"), Vec::<&str>::new());
     }
 
