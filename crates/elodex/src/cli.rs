@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use crate::evaluation::EvalArgs;
 use crate::library::LibraryArgs;
 use crate::settings::{LocalFlags, SettingFlags, StoreFlags};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -29,6 +30,8 @@ pub(crate) enum Command {
     Ingest(IngestArgs),
     /// Find passages in a collection.
     Search(SearchArgs),
+    /// Measure how good systems are: quality, latency and cost, on a folder, on runs or on a collection.
+    Eval(Box<EvalArgs>),
     /// Look after collections.
     Collections {
         #[command(subcommand)]

@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod corpus;
+mod evaluation;
 mod library;
 mod output;
 mod settings;

@@ -75,39 +75,61 @@ fn report(added: Added) {
 
 /// Waits with a bar until every document can be searched or has failed; an error where any has.
 pub(crate) fn wait(target: &dyn Library, collection: &str) -> anyhow::Result<()> {
+    let status = wait_for_all(target, collection)?;
+    target.settle(collection)?;
+    output::note(format!("{} documents in `{collection}` can be searched", status.indexed));
+    if status.failed > 0 {
+        for line in failures(target, collection)? {
+            output::note(line);
+        }
+        bail!("{} documents of `{collection}` could not be indexed", status.failed);
+    }
+    Ok(())
+}
+
+/// A collection's documents by state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Indexed {
+    /// Not searched yet.
+    pub(crate) pending: u64,
+    pub(crate) indexed: u64,
+    pub(crate) failed: u64,
+}
+
+/// Where indexing stands.
+pub(crate) fn status(target: &dyn Library, collection: &str) -> anyhow::Result<Indexed> {
+    let status = target.call("/v1/status/get-status", &json!({ "collection_name": collection }))?;
+    let count = |name: &str| status[name].as_u64().unwrap_or_default();
+    Ok(Indexed {
+        pending: count("num_parsing_documents") + count("num_indexing_documents"),
+        indexed: count("num_indexed_documents"),
+        failed: count("num_failed_documents"),
+    })
+}
+
+/// Waits with a bar until no document is on its way any more.
+pub(crate) fn wait_for_all(target: &dyn Library, collection: &str) -> anyhow::Result<Indexed> {
     let mut bar = None;
     let status = loop {
-        let status = target.call("/v1/status/get-status", &json!({ "collection_name": collection }))?;
-        let count = |name: &str| status[name].as_u64().unwrap_or_default();
-        let pending = count("num_parsing_documents") + count("num_indexing_documents");
-        if pending == 0 {
+        let status = status(target, collection)?;
+        if status.pending == 0 {
             break status;
         }
-        let bar = bar.get_or_insert_with(|| output::progress(pending, "indexed"));
-        if bar.length().is_some_and(|length| length < pending) {
-            bar.set_length(pending);
+        let bar = bar.get_or_insert_with(|| output::progress(status.pending, "indexed"));
+        if bar.length().is_some_and(|length| length < status.pending) {
+            bar.set_length(status.pending);
         }
-        bar.set_position(bar.length().unwrap_or_default().saturating_sub(pending));
+        bar.set_position(bar.length().unwrap_or_default().saturating_sub(status.pending));
         std::thread::sleep(POLL);
     };
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
-    target.settle(collection)?;
-    let indexed = status["num_indexed_documents"].as_u64().unwrap_or_default();
-    output::note(format!("{indexed} documents in `{collection}` can be searched"));
-    let failed = status["num_failed_documents"].as_u64().unwrap_or_default();
-    if failed > 0 {
-        for line in failures(target, collection)? {
-            output::note(line);
-        }
-        bail!("{failed} documents of `{collection}` could not be indexed");
-    }
-    Ok(())
+    Ok(status)
 }
 
 /// The first failed documents, with their reasons.
-fn failures(target: &dyn Library, collection: &str) -> anyhow::Result<Vec<String>> {
+pub(crate) fn failures(target: &dyn Library, collection: &str) -> anyhow::Result<Vec<String>> {
     let mut lines = Vec::new();
     each_document(target, collection, "", &mut |document| {
         let status = document["index_status"].as_str().unwrap_or_default();
@@ -125,7 +147,7 @@ fn failures(target: &dyn Library, collection: &str) -> anyhow::Result<Vec<String
 }
 
 /// Shows `visit` the documents whose paths begin with `prefix`, by path, until it breaks.
-fn each_document(
+pub(crate) fn each_document(
     target: &dyn Library,
     collection: &str,
     prefix: &str,

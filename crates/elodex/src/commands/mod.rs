@@ -6,13 +6,14 @@ mod config;
 mod demo;
 mod doctor;
 mod embed;
-mod ingest;
+mod eval;
+pub(crate) mod ingest;
 mod inputs;
 mod keys;
 pub(crate) mod local;
 mod models;
 mod rerank;
-mod search;
+pub(crate) mod search;
 mod serve;
 mod verify;
 
@@ -53,6 +54,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Search(arguments) => {
             search::search(&settings(config, arguments.target.settings.0.clone())?, &arguments)?;
+        }
+        Command::Eval(arguments) => {
+            return eval::eval(&settings(config, arguments.target.settings.0.clone())?, &arguments);
         }
         Command::Collections { command, target } => {
             collections::run(&settings(config, target.settings.0.clone())?, &target, &command)?;

@@ -3,13 +3,15 @@
 use super::{Added, Library};
 use crate::commands::local;
 use crate::settings::{Settings, Sources};
+use crate::sources::Models;
 use crate::{cli::ModelFlags, store};
 use anyhow::{Context as _, anyhow, bail};
 use elodex_dialects::{Operation, Problem, ReadCall, SearchCall, WriteCall};
+use elodex_engine::EmbedService;
 use elodex_search::SearchEngine;
-use elodex_server::{ModelKind, ModelRegistry};
+use elodex_server::{ModelKind, ModelRegistry, Service};
 use elodex_store::Accepted;
-use elodex_types::{DocumentInfo, NewDocument};
+use elodex_types::{DocumentInfo, EmbedRequest, Latency, NewDocument, Role, TruncationPolicy};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -21,16 +23,39 @@ pub(crate) struct Local {
 
 impl Local {
     pub(crate) fn open(sources: &Sources, models: &ModelFlags) -> anyhow::Result<Self> {
-        let settings = Settings::read(sources)?;
-        let models = crate::commands::models(sources, models)?;
-        let models = Arc::new(store::load_models(&settings, models)?);
-        let (engine, _) = store::open(&settings, Arc::clone(&models))?;
+        Self::open_with(&Settings::read(sources)?, crate::commands::models(sources, models)?)
+    }
+
+    /// The same with settings that are read already.
+    pub(crate) fn open_with(settings: &Settings, models: Models) -> anyhow::Result<Self> {
+        let models = Arc::new(store::load_models(settings, models)?);
+        let (engine, _) = store::open(settings, Arc::clone(&models))?;
         Ok(Self { engine, models })
     }
 
     /// The same around an engine that is open already.
     pub(crate) fn around(engine: SearchEngine, models: Arc<ModelRegistry>) -> Self {
         Self { engine, models }
+    }
+
+    /// The space of an embedder, the usual one where none is named: the embedder's own name, the width of its vectors, and
+    /// the space's fingerprint.
+    pub(crate) fn space(
+        &self,
+        embedder: Option<&str>,
+        dimensions: Option<usize>,
+    ) -> anyhow::Result<(String, usize, String)> {
+        let (name, service) = self.embedder(embedder.unwrap_or_default(), None)?;
+        let dimensions = service.model().resolve_dimensions(dimensions)?;
+        Ok((name.to_owned(), dimensions, service.model().fingerprint(dimensions).to_string()))
+    }
+
+    fn embedder(&self, name: &str, role: Option<Role>) -> anyhow::Result<(&str, &EmbedService)> {
+        let (model, _) = self.models.resolve(name, ModelKind::Embedder, role).map_err(said)?;
+        match &model.service {
+            Service::Embed(service) => Ok((&model.name, service)),
+            Service::Rerank(_) => bail!("`{}` is no embedder", model.name),
+        }
     }
 
     fn search(&self, call: SearchCall) -> anyhow::Result<Vec<u8>> {
@@ -137,6 +162,26 @@ impl Library for Local {
             }
         }
         Ok(added)
+    }
+
+    fn embed(
+        &self,
+        model: &str,
+        role: Role,
+        texts: Vec<String>,
+        dimensions: usize,
+    ) -> anyhow::Result<Vec<Vec<f32>>> {
+        let (name, service) = self.embedder(model, Some(role))?;
+        let request = EmbedRequest {
+            model: name.to_owned(),
+            role: Some(role),
+            inputs: texts,
+            dimensions: Some(dimensions),
+            truncation: Some(TruncationPolicy::Truncate),
+            latency: Latency::Auto,
+        };
+        let answer = service.submit(request, local::context())?.wait()?;
+        Ok(answer.embeddings.iter().map(|vector| vector.to_vec()).collect())
     }
 
     fn has_reranker(&self) -> anyhow::Result<bool> {

@@ -9,7 +9,7 @@ pub(crate) use remote::Remote;
 use crate::cli::{ModelFlags, NewCollection};
 use crate::settings::{Sources, StoreFlags};
 use clap::Args;
-use elodex_types::NewDocument;
+use elodex_types::{NewDocument, Role};
 use serde_json::{Value, json};
 use std::ops::AddAssign;
 
@@ -50,12 +50,21 @@ impl AddAssign for Added {
 
 /// What the commands on collections need. Bodies and answers are those of the HTTP API, so that a command says the same
 /// wherever it works.
-pub(crate) trait Library {
+pub(crate) trait Library: Sync {
     /// Makes a call of the API that reads or changes collections and documents, or searches.
     fn call(&self, path: &str, body: &Value) -> anyhow::Result<Value>;
 
     /// Adds documents; each on disk when this returns.
     fn add(&self, collection: &str, documents: Vec<NewDocument>, overwrite: bool) -> anyhow::Result<Added>;
+
+    /// Embeds texts in a role.
+    fn embed(
+        &self,
+        model: &str,
+        role: Role,
+        texts: Vec<String>,
+        dimensions: usize,
+    ) -> anyhow::Result<Vec<Vec<f32>>>;
 
     /// Whether a reranker is there.
     fn has_reranker(&self) -> anyhow::Result<bool>;

@@ -4,7 +4,7 @@ use super::{Added, Library};
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use elodex_types::{Content, NewDocument};
+use elodex_types::{Content, NewDocument, Role};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::time::Duration;
@@ -130,6 +130,20 @@ impl Library for Remote {
 
     fn settle(&self, _collection: &str) -> anyhow::Result<()> {
         Ok(())
+    }
+
+    fn embed(
+        &self,
+        model: &str,
+        role: Role,
+        texts: Vec<String>,
+        dimensions: usize,
+    ) -> anyhow::Result<Vec<Vec<f32>>> {
+        let body = json!({ "model": model, "input_type": role, "input": texts, "dimensions": dimensions });
+        let mut answer = self.call("/v1/models/embed", &body)?;
+        let results = answer["results"].as_array_mut().context("the embedder answered without results")?;
+        let vectors = results.iter_mut().map(|result| serde_json::from_value(result["embedding"].take()));
+        vectors.collect::<Result<_, _>>().context("the embedder answered with something else than vectors")
     }
 
     fn has_reranker(&self) -> anyhow::Result<bool> {

@@ -1,0 +1,299 @@
+//! `elodex eval`.
+
+use crate::commands::ingest;
+use crate::evaluation::{
+    Conditions, EvalArgs, Fits, Fitting, Folder, Measured, Outputs, Place, Prices, Questions, System, Yardstick,
+    command_line, machine, parse_all, read_runs, run_all, with_first_stages,
+};
+use crate::library::{Library, Local, Remote};
+use crate::output;
+use crate::settings::{DataDir, Settings, Sources};
+use crate::store;
+use anyhow::{Context as _, bail};
+use elodex_eval::{Audit, Finding, Measure, Protocol, Qrels, read_queries};
+use elodex_report::{CollectionSummary, Machine, Report};
+use std::collections::{BTreeMap, HashSet};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// What an evaluation knows besides its figures.
+struct Setting<'a> {
+    arguments: &'a EvalArgs,
+    measures: Vec<Measure>,
+    protocol: Protocol,
+    machine: Machine,
+}
+
+pub(crate) fn eval(sources: &Sources, arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
+    let measures =
+        arguments.measures.iter().map(|name| name.trim().parse()).collect::<Result<Vec<Measure>, _>>()?;
+    if measures.is_empty() {
+        bail!("no measures; name one with --measures, such as ndcg@10");
+    }
+    let outputs = Outputs::check(arguments)?;
+    let settings = Settings::read(sources)?;
+    let setting = Setting {
+        arguments,
+        measures,
+        protocol: Protocol { relevant_from: arguments.relevant_from, ..Protocol::default() },
+        machine: machine(&settings, arguments.target.url.as_deref()),
+    };
+    let (report, measured, fits) = match (&arguments.folder, &arguments.collection) {
+        _ if !arguments.runs.is_empty() => setting.of_runs()?,
+        (folder, Some(collection)) => setting.of_collection(sources, settings, folder.as_deref(), collection)?,
+        (Some(folder), None) => setting.of_folder(sources, settings, folder)?,
+        (None, None) => bail!(
+            "nothing to evaluate; name a folder with corpus.jsonl, queries.jsonl and qrels/test.tsv, or runs with --run \
+             and --qrels, or a collection with --collection, --queries and --qrels"
+        ),
+    };
+    outputs.write(&report, &measured.runs, fits.as_ref())
+}
+
+type Evaluated = (Report, Measured, Option<Fits>);
+
+impl Setting<'_> {
+    /// Rankings that were made elsewhere.
+    fn of_runs(&self) -> anyhow::Result<Evaluated> {
+        let arguments = self.arguments;
+        let qrels = Qrels::read(&self.qrels_file(arguments.folder.as_deref())?)?;
+        let runs = read_runs(&arguments.runs)?;
+        let texts = match self.queries_file(arguments.folder.as_deref()) {
+            Ok(file) => Some(read_queries(&file)?),
+            Err(_) => None,
+        };
+        let knows_query = |query: &str| texts.as_ref().is_none_or(|texts| texts.contains_key(query));
+        let mut findings = Audit::of_qrels(&qrels, |_| true, knows_query, &self.protocol).findings().to_vec();
+        for run in &runs {
+            findings.extend(Audit::of_run(&qrels, run, |_| true).findings().to_vec());
+        }
+        let alone = vec![None; runs.len()];
+        let measured = self.yardstick(&qrels).of_runs(runs, &alone, texts.as_ref())?;
+        let name = arguments.folder.as_deref().map_or_else(|| stem(Path::new(qrels.file())), stem);
+        let report = self.report(name, None, &qrels, findings, Vec::new(), &measured)?;
+        Ok((report, measured, None))
+    }
+
+    /// A folder, ingested on this machine.
+    fn of_folder(&self, sources: &Sources, mut settings: Settings, path: &Path) -> anyhow::Result<Evaluated> {
+        let arguments = self.arguments;
+        if arguments.target.url.is_some() {
+            bail!(
+                "a folder is evaluated on this machine; to evaluate a server, `elodex ingest` it there and name its \
+                 --collection here"
+            );
+        }
+        let mut systems = parse_all(&arguments.systems)?;
+        let qrels = Qrels::read(&self.qrels_file(Some(path))?)?;
+        let texts = read_queries(&self.queries_file(Some(path))?)?;
+        let folder = Folder::read(path)?;
+        let questions = self.questions(qrels, texts, &folder.documents)?;
+        let (work, _kept) = self.work(&settings)?;
+        settings.data_dir = DataDir::At(work);
+        // What was computed for one system would cost the next one nothing.
+        settings.cache_bytes.0 = 0;
+        let models = super::models(sources, &arguments.target.models)?;
+        if models.entries.is_empty() {
+            bail!("an evaluation needs an embedder; name one with --model, such as a directory that holds it");
+        }
+        let library = Local::open_with(&settings, models)?;
+        if systems.is_empty() {
+            systems = System::usual(arguments.reranker.is_some() || library.has_reranker()?);
+        }
+        let systems = with_first_stages(systems);
+        let places = folder.places(&library, &systems, arguments.embedder.as_deref(), arguments.chunked)?;
+        self.of_library(&library, &places, &systems, questions, folder.name, &folder.documents)
+    }
+
+    /// A collection that is there.
+    fn of_collection(
+        &self,
+        sources: &Sources,
+        mut settings: Settings,
+        folder: Option<&Path>,
+        collection: &str,
+    ) -> anyhow::Result<Evaluated> {
+        let arguments = self.arguments;
+        let mut systems = parse_all(&arguments.systems)?;
+        let qrels = Qrels::read(&self.qrels_file(folder)?)?;
+        let texts = read_queries(&self.queries_file(folder)?)?;
+        let library: Box<dyn Library> = match &arguments.target.url {
+            Some(url) => Box::new(Remote::new(url, arguments.target.key.clone())?),
+            None => {
+                settings.cache_bytes.0 = 0;
+                Box::new(Local::open_with(&settings, super::models(sources, &arguments.target.models)?)?)
+            }
+        };
+        let place = Place::of(&*library, collection)?;
+        let pending = ingest::status(&*library, collection)?.pending;
+        if pending > 0 {
+            output::note(format!("warning: {pending} documents of `{collection}` cannot be searched yet"));
+        }
+        let mut documents = HashSet::new();
+        ingest::each_document(&*library, collection, "", &mut |document| {
+            documents.extend(document["path"].as_str().map(str::to_owned));
+            ControlFlow::Continue(())
+        })?;
+        let questions = self.questions(qrels, texts, &documents)?;
+        if systems.is_empty() {
+            systems = System::usual(arguments.reranker.is_some() || library.has_reranker()?);
+        }
+        let systems = with_first_stages(systems);
+        self.of_library(&*library, &[place], &systems, questions, collection.to_owned(), &documents)
+    }
+
+    /// Systems that search collections.
+    fn of_library(
+        &self,
+        library: &dyn Library,
+        places: &[Place],
+        systems: &[System],
+        questions: Questions,
+        name: String,
+        documents: &HashSet<String>,
+    ) -> anyhow::Result<Evaluated> {
+        let arguments = self.arguments;
+        let mut notes = questions.notes.clone();
+        let own = questions.find_themselves(documents);
+        if own > 0 {
+            notes.push(format!(
+                "{own} queries are documents too; a document is left out of the results of the query with its id"
+            ));
+        }
+        if arguments.concurrency > 1 {
+            notes.push(format!("latency is that of {} queries at once", arguments.concurrency));
+        }
+        if places.iter().any(|place| !place.whole_documents) {
+            notes.push("documents are cut into chunks, and rank by their best one".to_owned());
+        }
+        let depth = arguments.depth as usize;
+        let deepest = systems.iter().filter_map(|system| system.second.as_ref()).map(|second| second.depth).max();
+        let results = depth.max(deepest.unwrap_or_default());
+        if let Some(measure) = self.measures.iter().find(|measure| measure.cutoff() > Some(results)) {
+            bail!("{measure} looks at more than the {results} results there are; raise --depth");
+        }
+        let conditions = Conditions {
+            depth,
+            results: results + usize::from(own > 0),
+            exact: arguments.exact,
+            reranker: arguments.reranker.clone(),
+            concurrency: arguments.concurrency as usize,
+        };
+        let prices = Prices::read(arguments.prices.as_deref(), &arguments.price)?;
+        let ran = run_all(library, places, systems, &questions.texts, &conditions)?;
+        let yardstick = self.yardstick(&questions.qrels);
+        let mut measured = yardstick.of_systems(&ran, &prices, &questions.texts)?;
+        let fitting = Fitting {
+            library,
+            places,
+            texts: &questions.texts,
+            conditions: &conditions,
+            yardstick: &yardstick,
+            ran: &ran,
+            tolerated_loss: arguments.tolerated_loss,
+        };
+        let fits = if arguments.fit.is_empty() { None } else { Some(fitting.fit(&arguments.fit)?) };
+        if let Some((fits, fit)) = fits.as_ref().and_then(|fits| Some((fits, fits.calibration.as_ref()?))) {
+            let calibrated = measured.systems.iter_mut().find(|system| Some(&system.name) == fits.calibrated.as_ref());
+            if let Some(system) = calibrated {
+                system.reliability = Some(fit.held_out.clone());
+            }
+        }
+        let documents = places.first().map(|place| place.documents);
+        let report = self.report(name, documents, &questions.qrels, questions.findings, notes, &measured)?;
+        Ok((report, measured, fits))
+    }
+
+    fn report(
+        &self,
+        name: String,
+        documents: Option<u64>,
+        qrels: &Qrels,
+        findings: Vec<Finding>,
+        notes: Vec<String>,
+        measured: &Measured,
+    ) -> anyhow::Result<Report> {
+        let now = jiff::Timestamp::now();
+        let now = jiff::Timestamp::from_second(now.as_second()).context("the clock is out of range")?;
+        Ok(Report {
+            version: 1,
+            elodex: env!("CARGO_PKG_VERSION").to_owned(),
+            made: now.to_string(),
+            command: command_line()?,
+            machine: self.machine.clone(),
+            collection: CollectionSummary {
+                name,
+                qrels: qrels.file().to_owned(),
+                documents,
+                queries: measured.queries.len(),
+                judgements: qrels.judgements(),
+            },
+            protocol: self.protocol,
+            measures: self.measures.clone(),
+            systems: measured.systems.clone(),
+            comparisons: measured.comparisons.clone(),
+            findings,
+            notes,
+            queries: measured.queries.clone(),
+        })
+    }
+
+    fn yardstick<'q>(&'q self, qrels: &'q Qrels) -> Yardstick<'q> {
+        Yardstick { qrels, protocol: self.protocol, measures: &self.measures }
+    }
+
+    fn questions(
+        &self,
+        qrels: Qrels,
+        texts: BTreeMap<String, String>,
+        documents: &HashSet<String>,
+    ) -> anyhow::Result<Questions> {
+        let limit = self.arguments.limit.map(|limit| limit as usize);
+        Questions::gather(qrels, texts, limit, &self.protocol, |document| documents.contains(document))
+    }
+
+    fn qrels_file(&self, folder: Option<&Path>) -> anyhow::Result<PathBuf> {
+        if let Some(file) = &self.arguments.qrels {
+            return Ok(file.clone());
+        }
+        let folder = folder.context("no judgements; name their file with --qrels")?.join("qrels");
+        let file = folder.join(format!("{}.tsv", self.arguments.split));
+        if file.is_file() {
+            return Ok(file);
+        }
+        let mut there = Vec::new();
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            there.push(stem(&entry.path()));
+        }
+        there.sort();
+        let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+        bail!("there are no judgements `{}`; splits there: {there}; name a file with --qrels", file.display());
+    }
+
+    fn queries_file(&self, folder: Option<&Path>) -> anyhow::Result<PathBuf> {
+        match (&self.arguments.queries, folder) {
+            (Some(file), _) => Ok(file.clone()),
+            (None, Some(folder)) => Ok(folder.join("queries.jsonl")),
+            (None, None) => bail!("no queries; name their file with --queries"),
+        }
+    }
+
+    /// Where the folder's collections are kept; one that goes away at the end where no place is known.
+    fn work(&self, settings: &Settings) -> anyhow::Result<(PathBuf, Option<tempfile::TempDir>)> {
+        if let Some(work) = &self.arguments.work {
+            return Ok((work.clone(), None));
+        }
+        if let Ok(Some(folder)) = store::folder(settings) {
+            return Ok((folder.join("evaluation"), None));
+        }
+        let temporary = tempfile::tempdir().context("cannot make a folder for the evaluation")?;
+        output::note("the folder's collections are not kept: there is no data directory; name a place with --work");
+        Ok((temporary.path().to_owned(), Some(temporary)))
+    }
+}
+
+/// A file's name without its ending.
+fn stem(path: &Path) -> String {
+    path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+}

@@ -1,0 +1,28 @@
+//! Evaluations: which systems, on which queries, and what comes of it.
+
+mod arguments;
+mod asking;
+mod fit;
+mod folder;
+mod latency;
+mod machine;
+mod outputs;
+mod places;
+mod prices;
+mod questions;
+mod results;
+mod runner;
+mod systems;
+
+pub(crate) use arguments::EvalArgs;
+pub(crate) use asking::Conditions;
+pub(crate) use fit::{Fits, Fitting};
+pub(crate) use folder::Folder;
+pub(crate) use machine::{command_line, machine};
+pub(crate) use outputs::{Outputs, read_runs};
+pub(crate) use places::Place;
+pub(crate) use prices::Prices;
+pub(crate) use questions::Questions;
+pub(crate) use results::{Measured, Yardstick};
+pub(crate) use runner::{run_all, with_first_stages};
+pub(crate) use systems::{System, parse_all};
