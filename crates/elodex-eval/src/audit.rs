@@ -30,7 +30,8 @@ pub enum FindingKind {
 }
 
 impl FindingKind {
-    fn describe(self) -> &'static str {
+    /// What it is, in words that follow a count.
+    pub fn describe(self) -> &'static str {
         match self {
             FindingKind::JudgedDocumentUnknown => "judged documents that are not in the collection",
             FindingKind::JudgedQueryUnknown => "judged queries without a text",

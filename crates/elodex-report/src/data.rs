@@ -29,6 +29,9 @@ pub struct Report {
     pub comparisons: Vec<PairComparison>,
     /// What does not fit together in judgements, runs and collection.
     pub findings: Vec<Finding>,
+    /// How it was done, where that is not as usual: a sample of the queries, documents left out; a sentence each, in lower
+    /// case and without a full stop.
+    pub notes: Vec<String>,
     /// Per query.
     pub queries: Vec<QueryRow>,
 }
@@ -104,7 +107,7 @@ pub struct DepthPoint {
 }
 
 /// Milliseconds of one stage over all queries.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageLatency {
     /// `embed`, `dense`, `lexical`, `fuse`, `rerank`, `total`.
     pub stage: String,
