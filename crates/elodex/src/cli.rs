@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use crate::audit::AuditArgs;
 use crate::evaluation::EvalArgs;
 use crate::library::LibraryArgs;
 use crate::settings::{LocalFlags, SettingFlags, StoreFlags};
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     Search(SearchArgs),
     /// Measure how good systems are: quality, latency and cost, on a folder, on runs or on a collection.
     Eval(Box<EvalArgs>),
+    /// Say why a few queries do not find what answers them, and which change would help.
+    Audit(Box<AuditArgs>),
     /// Look after collections.
     Collections {
         #[command(subcommand)]
@@ -154,7 +157,7 @@ pub(crate) struct NewCollection {
     /// ISO 639-1 code of a new collection's language [default: detected for each document].
     #[arg(long, value_name = "CODE")]
     pub(crate) language: Option<String>,
-    /// Vectors of a new collection's index: f32 or int8.
+    /// Vectors of a new collection's index: int8, compared again as f32 at the end, or f32 [default: int8].
     #[arg(long, value_name = "PRECISION")]
     pub(crate) precision: Option<String>,
 }

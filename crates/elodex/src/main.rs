@@ -1,5 +1,6 @@
 //! `elodex`: search collections, serve them and models over HTTP, run models from the command line, look after all of them.
 
+mod audit;
 mod cli;
 mod commands;
 mod corpus;

@@ -2,8 +2,8 @@
 
 use crate::commands::ingest;
 use crate::evaluation::{
-    Conditions, EvalArgs, Fits, Fitting, Folder, Measured, Outputs, Place, Prices, Questions, System, Yardstick,
-    command_line, machine, parse_all, read_runs, run_all, with_first_stages,
+    Conditions, EvalArgs, Fits, Fitting, Folder, Measured, Outputs, Place, Prices, Questions, Ran, System,
+    Yardstick, command_line, machine, parse_all, read_runs, run_all, with_first_stages,
 };
 use crate::library::{Library, Local, Remote};
 use crate::output;
@@ -11,7 +11,7 @@ use crate::settings::{DataDir, Settings, Sources};
 use crate::store;
 use anyhow::{Context as _, bail};
 use elodex_eval::{Audit, Finding, Measure, Protocol, Qrels, read_queries};
-use elodex_report::{CollectionSummary, Machine, Report};
+use elodex_report::{CollectionSummary, Machine, Report, SystemReport};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ struct Setting<'a> {
     measures: Vec<Measure>,
     protocol: Protocol,
     machine: Machine,
+    prices: Prices,
 }
 
 pub(crate) fn eval(sources: &Sources, arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
@@ -38,10 +39,13 @@ pub(crate) fn eval(sources: &Sources, arguments: &EvalArgs) -> anyhow::Result<Ex
         measures,
         protocol: Protocol { relevant_from: arguments.relevant_from, ..Protocol::default() },
         machine: machine(&settings, arguments.target.url.as_deref()),
+        prices: Prices::read(arguments.prices.as_deref(), &arguments.price)?,
     };
     let (report, measured, fits) = match (&arguments.folder, &arguments.collection) {
         _ if !arguments.runs.is_empty() => setting.of_runs()?,
-        (folder, Some(collection)) => setting.of_collection(sources, settings, folder.as_deref(), collection)?,
+        (folder, Some(collection)) => {
+            setting.of_collection(sources, settings, folder.as_deref(), collection)?
+        }
         (Some(folder), None) => setting.of_folder(sources, settings, folder)?,
         (None, None) => bail!(
             "nothing to evaluate; name a folder with corpus.jsonl, queries.jsonl and qrels/test.tsv, or runs with --run \
@@ -95,15 +99,18 @@ impl Setting<'_> {
         settings.cache_bytes.0 = 0;
         let models = super::models(sources, &arguments.target.models)?;
         if models.entries.is_empty() {
-            bail!("an evaluation needs an embedder; name one with --model, such as a directory that holds it");
+            bail!(
+                "an evaluation needs an embedder; name one with --model, such as a directory that holds it"
+            );
         }
         let library = Local::open_with(&settings, models)?;
         if systems.is_empty() {
             systems = System::usual(arguments.reranker.is_some() || library.has_reranker()?);
         }
         let systems = with_first_stages(systems);
+        let conditions = self.conditions(&systems, questions.find_themselves(&folder.documents))?;
         let places = folder.places(&library, &systems, arguments.embedder.as_deref(), arguments.chunked)?;
-        self.of_library(&library, &places, &systems, questions, folder.name, &folder.documents)
+        self.of_library(&library, &places, &systems, questions, &conditions, folder.name)
     }
 
     /// A collection that is there.
@@ -140,7 +147,8 @@ impl Setting<'_> {
             systems = System::usual(arguments.reranker.is_some() || library.has_reranker()?);
         }
         let systems = with_first_stages(systems);
-        self.of_library(&*library, &[place], &systems, questions, collection.to_owned(), &documents)
+        let conditions = self.conditions(&systems, questions.find_themselves(&documents))?;
+        self.of_library(&*library, &[place], &systems, questions, &conditions, collection.to_owned())
     }
 
     /// Systems that search collections.
@@ -150,15 +158,15 @@ impl Setting<'_> {
         places: &[Place],
         systems: &[System],
         questions: Questions,
+        conditions: &Conditions,
         name: String,
-        documents: &HashSet<String>,
     ) -> anyhow::Result<Evaluated> {
         let arguments = self.arguments;
         let mut notes = questions.notes.clone();
-        let own = questions.find_themselves(documents);
-        if own > 0 {
+        if conditions.own_documents > 0 {
             notes.push(format!(
-                "{own} queries are documents too; a document is left out of the results of the query with its id"
+                "{} queries are documents too; a document is left out of the results of the query with its id",
+                conditions.own_documents
             ));
         }
         if arguments.concurrency > 1 {
@@ -167,42 +175,44 @@ impl Setting<'_> {
         if places.iter().any(|place| !place.whole_documents) {
             notes.push("documents are cut into chunks, and rank by their best one".to_owned());
         }
-        let depth = arguments.depth as usize;
-        let deepest = systems.iter().filter_map(|system| system.second.as_ref()).map(|second| second.depth).max();
-        let results = depth.max(deepest.unwrap_or_default());
-        if let Some(measure) = self.measures.iter().find(|measure| measure.cutoff() > Some(results)) {
-            bail!("{measure} looks at more than the {results} results there are; raise --depth");
-        }
-        let conditions = Conditions {
-            depth,
-            results: results + usize::from(own > 0),
-            exact: arguments.exact,
-            reranker: arguments.reranker.clone(),
-            concurrency: arguments.concurrency as usize,
-        };
-        let prices = Prices::read(arguments.prices.as_deref(), &arguments.price)?;
-        let ran = run_all(library, places, systems, &questions.texts, &conditions)?;
+        let ran = run_all(library, places, systems, &questions.texts, conditions)?;
         let yardstick = self.yardstick(&questions.qrels);
-        let mut measured = yardstick.of_systems(&ran, &prices, &questions.texts)?;
+        let mut measured = yardstick.of_systems(&ran, &self.prices, &questions.texts)?;
         let fitting = Fitting {
             library,
             places,
             texts: &questions.texts,
-            conditions: &conditions,
+            conditions,
             yardstick: &yardstick,
             ran: &ran,
             tolerated_loss: arguments.tolerated_loss,
         };
         let fits = if arguments.fit.is_empty() { None } else { Some(fitting.fit(&arguments.fit)?) };
-        if let Some((fits, fit)) = fits.as_ref().and_then(|fits| Some((fits, fits.calibration.as_ref()?))) {
-            let calibrated = measured.systems.iter_mut().find(|system| Some(&system.name) == fits.calibrated.as_ref());
-            if let Some(system) = calibrated {
-                system.reliability = Some(fit.held_out.clone());
-            }
+        if let Some(fits) = &fits {
+            show_reliability(fits, &ran, &mut measured.systems);
         }
         let documents = places.first().map(|place| place.documents);
         let report = self.report(name, documents, &questions.qrels, questions.findings, notes, &measured)?;
         Ok((report, measured, fits))
+    }
+
+    /// What is the same for all systems. `own_documents` queries have the id of a document.
+    fn conditions(&self, systems: &[System], own_documents: usize) -> anyhow::Result<Conditions> {
+        let arguments = self.arguments;
+        let depth = arguments.depth as usize;
+        let depths = systems.iter().filter_map(|system| system.second.as_ref()).map(|second| second.depth);
+        let results = depth.max(depths.max().unwrap_or_default());
+        if let Some(measure) = self.measures.iter().find(|measure| measure.cutoff() > Some(results)) {
+            bail!("{measure} looks at more than the {results} results there are; raise --depth");
+        }
+        Ok(Conditions {
+            depth,
+            results: results + usize::from(own_documents > 0),
+            own_documents,
+            exact: arguments.exact,
+            reranker: arguments.reranker.clone(),
+            concurrency: arguments.concurrency as usize,
+        })
     }
 
     fn report(
@@ -268,7 +278,10 @@ impl Setting<'_> {
         }
         there.sort();
         let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
-        bail!("there are no judgements `{}`; splits there: {there}; name a file with --qrels", file.display());
+        bail!(
+            "there are no judgements `{}`; splits there: {there}; name a file with --qrels",
+            file.display()
+        );
     }
 
     fn queries_file(&self, folder: Option<&Path>) -> anyhow::Result<PathBuf> {
@@ -288,8 +301,19 @@ impl Setting<'_> {
             return Ok((folder.join("evaluation"), None));
         }
         let temporary = tempfile::tempdir().context("cannot make a folder for the evaluation")?;
-        output::note("the folder's collections are not kept: there is no data directory; name a place with --work");
+        output::note(
+            "the folder's collections are not kept: there is no data directory; name a place with --work",
+        );
         Ok((temporary.path().to_owned(), Some(temporary)))
+    }
+}
+
+/// Puts the reliability of a reranker's scores to the deepest system that has it.
+fn show_reliability(fits: &Fits, ran: &[Ran], systems: &mut [SystemReport]) {
+    let of_reranker = systems.iter_mut().zip(ran).filter(|(_, ran)| ran.reranker == fits.calibrated);
+    let deepest = of_reranker.map(|(system, _)| system).max_by_key(|system| system.rerank_depth);
+    if let (Some(system), Some(fit)) = (deepest, &fits.calibration) {
+        system.reliability = Some(fit.held_out.clone());
     }
 }
 

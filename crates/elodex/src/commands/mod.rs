@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod audit;
 mod backup;
 mod collections;
 mod config;
@@ -57,6 +58,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Eval(arguments) => {
             return eval::eval(&settings(config, arguments.target.settings.0.clone())?, &arguments);
+        }
+        Command::Audit(arguments) => {
+            audit::audit(&settings(config, arguments.target.settings.0.clone())?, &arguments)?;
         }
         Command::Collections { command, target } => {
             collections::run(&settings(config, target.settings.0.clone())?, &target, &command)?;

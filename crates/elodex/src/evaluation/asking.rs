@@ -16,6 +16,8 @@ pub(crate) struct Conditions {
     pub(crate) depth: usize,
     /// Results that are looked at.
     pub(crate) results: usize,
+    /// Queries that have the id of a document, which is left out of their results.
+    pub(crate) own_documents: usize,
     /// Whether every vector is compared instead of asking the graph.
     pub(crate) exact: bool,
     /// The reranker of second stages that name none.
@@ -209,7 +211,8 @@ mod tests {
         let served = run("bm25", &answers).unwrap();
         assert_eq!(served.order("q"), ["a", "b"], "and its own document is left out");
         assert_eq!(served.results("q").unwrap()[0].score, 0.5);
-        let answers = BTreeMap::from([("p".to_owned(), vec![hit("b", 2, Some(1.0)), hit("a", 1, Some(0.5))])]);
+        let answers =
+            BTreeMap::from([("p".to_owned(), vec![hit("b", 2, Some(1.0)), hit("a", 1, Some(0.5))])]);
         assert_eq!(run("reranked", &answers).unwrap().order("p"), ["b", "a"]);
     }
 

@@ -44,7 +44,7 @@ pub(crate) struct Fits {
     pub(crate) policy: Policy,
     /// The outcome in words.
     pub(crate) words: Vec<String>,
-    /// The system whose scores were calibrated.
+    /// The reranker whose scores were calibrated.
     #[serde(skip)]
     pub(crate) calibrated: Option<String>,
 }
@@ -175,7 +175,6 @@ impl Fitting<'_> {
 
 /// Candidates of every query with the scores of both stages.
 struct Pool {
-    name: String,
     reranker: String,
     first: Run,
     second: Run,
@@ -199,15 +198,10 @@ impl Pool {
             second.insert(query, logits.map(|(document, score)| Scored { document, score }).collect())?;
         }
         let reranker = ran.reranker.clone().context("the answers do not name their reranker")?;
-        Ok(Self { name: ran.name.clone(), reranker, first, second, depth })
+        Ok(Self { reranker, first: first.without_self_matches(), second, depth })
     }
 
-    fn gate(
-        &self,
-        objective: &Objective<'_>,
-        tolerated_loss: f64,
-        fits: &mut Fits,
-    ) -> anyhow::Result<()> {
+    fn gate(&self, objective: &Objective<'_>, tolerated_loss: f64, fits: &mut Fits) -> anyhow::Result<()> {
         let mut grid = GateGrid::default();
         grid.depths.retain(|depth| *depth < self.depth);
         grid.depths.push(self.depth);
@@ -222,7 +216,9 @@ impl Pool {
         let effect = change(&fit.held_out.difference);
         let when = match fit.setting.skip_margin {
             None => String::new(),
-            Some(margin) => format!("skip it where the first candidate leads the third by {margin:.5}, else "),
+            Some(margin) => {
+                format!("skip it where the first candidate leads the third by {margin:.5}, else ")
+            }
         };
         let saves = fit.setting.skip_margin.is_some() || fit.setting.depth < self.depth;
         fits.words.push(if !saves {
@@ -278,7 +274,7 @@ impl Pool {
                 ece: fit.held_out.ece,
             });
         }
-        fits.calibrated = Some(self.name.clone());
+        fits.calibrated = Some(self.reranker.clone());
         fits.calibration = Some(fit);
         Ok(())
     }

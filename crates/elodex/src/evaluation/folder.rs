@@ -97,7 +97,9 @@ impl Folder {
             for line in ingest::failures(library, &new.collection)? {
                 output::note(line);
             }
-            output::note(format!("warning: {failed} documents could not be indexed, so no system can find them"));
+            output::note(format!(
+                "warning: {failed} documents could not be indexed, so no system can find them"
+            ));
         }
         Ok(())
     }

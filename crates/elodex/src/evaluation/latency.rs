@@ -55,7 +55,10 @@ mod tests {
     #[test]
     fn a_percentile_is_a_time_that_was_measured() {
         let times: Vec<f64> = (1..=100).map(f64::from).collect();
-        assert_eq!((percentile(&times, 0.5), percentile(&times, 0.95), percentile(&times, 0.99)), (50.0, 95.0, 99.0));
+        assert_eq!(
+            (percentile(&times, 0.5), percentile(&times, 0.95), percentile(&times, 0.99)),
+            (50.0, 95.0, 99.0)
+        );
         assert_eq!(percentile(&[7.0], 0.5), 7.0);
         assert_eq!(percentile(&[1.0, 2.0, 3.0], 0.5), 2.0);
     }

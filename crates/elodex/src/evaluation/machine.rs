@@ -63,7 +63,8 @@ mod tests {
 
     #[test]
     fn a_command_can_be_typed_again_and_has_no_key() {
-        let typed = ["eval", "data", "--fail-if", "ndcg@10 < -0.01", "--key", "secret", "--key=secret", "it's"];
+        let typed =
+            ["eval", "data", "--fail-if", "ndcg@10 < -0.01", "--key", "secret", "--key=secret", "it's"];
         assert_eq!(
             quoted(typed.into_iter().map(str::to_owned)),
             "elodex eval data --fail-if 'ndcg@10 < -0.01' 'it'\\''s'"

@@ -24,5 +24,5 @@ pub(crate) use places::Place;
 pub(crate) use prices::Prices;
 pub(crate) use questions::Questions;
 pub(crate) use results::{Measured, Yardstick};
-pub(crate) use runner::{run_all, with_first_stages};
+pub(crate) use runner::{Ran, run_all, with_first_stages};
 pub(crate) use systems::{System, parse_all};

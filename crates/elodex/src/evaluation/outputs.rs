@@ -62,7 +62,12 @@ impl<'a> Outputs<'a> {
     }
 
     /// Writes everything; the exit code says whether a rule holds.
-    pub(crate) fn write(&self, report: &Report, runs: &[Run], fits: Option<&Fits>) -> anyhow::Result<ExitCode> {
+    pub(crate) fn write(
+        &self,
+        report: &Report,
+        runs: &[Run],
+        fits: Option<&Fits>,
+    ) -> anyhow::Result<ExitCode> {
         let arguments = self.arguments;
         let json = serde_json::to_string_pretty(&Written { report, fits })?;
         match &arguments.json {
@@ -103,7 +108,8 @@ impl<'a> Outputs<'a> {
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    std::fs::write(path, format!("{text}\n")).with_context(|| format!("cannot write `{}`", path.display()))?;
+    std::fs::write(path, format!("{text}\n"))
+        .with_context(|| format!("cannot write `{}`", path.display()))?;
     output::note(format!("`{}` written", path.display()));
     Ok(())
 }

@@ -59,7 +59,9 @@ pub(crate) fn find<'a>(places: &'a [Place], system: &System) -> anyhow::Result<&
     }
     let there: Vec<String> = places
         .iter()
-        .map(|place| format!("`{}` has {} with {} dimensions", place.collection, place.model, place.dimensions))
+        .map(|place| {
+            format!("`{}` has {} with {} dimensions", place.collection, place.model, place.dimensions)
+        })
         .collect();
     bail!(
         "system `{system}` needs vectors that are not there: {}; evaluate a folder to have them made",

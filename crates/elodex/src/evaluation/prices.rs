@@ -83,10 +83,7 @@ impl Prices {
         };
         let hosted = |hosted: &Hosted| {
             let usd_per_1000_queries = hosted.cost(demand)?;
-            Some(HardwarePrice {
-                name: format!("{} ({})", hosted.name, hosted.as_of),
-                usd_per_1000_queries,
-            })
+            Some(HardwarePrice { name: format!("{} ({})", hosted.name, hosted.as_of), usd_per_1000_queries })
         };
         let mut costs: Vec<HardwarePrice> =
             self.hours.iter().map(hour).chain(self.hosted.iter().filter_map(hosted)).collect();
@@ -163,7 +160,10 @@ mod tests {
         let file = folder.path().join("p.toml");
         for (text, expected) in [
             ("[[hosted]]\nname = \"x\"\nas_of = \"y\"\nembed = 1", "is no list of prices"),
-            ("[[hosted]]\nname = \"x\"\nas_of = \"y\"\nembed_usd_per_million_tokens = -1", "no number from 0"),
+            (
+                "[[hosted]]\nname = \"x\"\nas_of = \"y\"\nembed_usd_per_million_tokens = -1",
+                "no number from 0",
+            ),
         ] {
             std::fs::write(&file, text).unwrap();
             let error = Prices::read(Some(&file), &[]).unwrap_err().to_string();

@@ -65,10 +65,9 @@ impl Yardstick<'_> {
             let report = &mut measured.systems[position];
             report.description = ran_here.system.description();
             if let Some(source) = &ran_here.taken_from {
-                report.description.push_str(&format!(
-                    "; order from {source}, timed on {} queries",
-                    ran_here.efforts.len()
-                ));
+                report
+                    .description
+                    .push_str(&format!("; order from {source}, timed on {} queries", ran_here.efforts.len()));
             }
             report.first_stage = first_ran.map(|first| first.name.clone());
             report.rerank_depth = ran_here.system.second.as_ref().map(|second| second.depth);
@@ -145,7 +144,8 @@ impl Yardstick<'_> {
         let mut comparisons: Vec<PairComparison> = Vec::new();
         for (baseline, candidate) in pairs {
             let (one, other) = (&evaluations[baseline], &evaluations[candidate]);
-            let known = |known: &PairComparison| known.baseline == one.run() && known.candidate == other.run();
+            let known =
+                |known: &PairComparison| known.baseline == one.run() && known.candidate == other.run();
             if comparisons.iter().any(known) {
                 continue;
             }

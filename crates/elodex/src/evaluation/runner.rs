@@ -132,7 +132,8 @@ struct Job<'a> {
 
 impl Job<'_> {
     fn answer(&self, id: &str, text: &str) -> anyhow::Result<Answer> {
-        ask(self.library, self.place, self.system, self.conditions, text).with_context(|| format!("query `{id}`"))
+        ask(self.library, self.place, self.system, self.conditions, text)
+            .with_context(|| format!("query `{id}`"))
     }
 
     /// Every answer by query, from so many threads as queries may be under way. The first query is asked once more before
@@ -174,7 +175,12 @@ mod tests {
 
     #[test]
     fn every_second_stage_has_its_first_before_it() {
-        let all = with_first_stages(systems(&["bm25", "dense:dim=8+rerank@5", "dense:dim=8+rerank@9", "bm25+rerank"]));
+        let all = with_first_stages(systems(&[
+            "bm25",
+            "dense:dim=8+rerank@5",
+            "dense:dim=8+rerank@9",
+            "bm25+rerank",
+        ]));
         let names: Vec<String> = all.iter().map(System::to_string).collect();
         assert_eq!(
             names,
@@ -184,7 +190,8 @@ mod tests {
 
     #[test]
     fn a_deeper_second_stage_contains_a_shallower_one_of_the_same_first_stage_and_model() {
-        let all = systems(&["hybrid+rerank@10", "hybrid+rerank@50", "hybrid+rerank@90:model=x", "dense+rerank@99"]);
+        let all =
+            systems(&["hybrid+rerank@10", "hybrid+rerank@50", "hybrid+rerank@90:model=x", "dense+rerank@99"]);
         let deepest = |name: &str| deepest_of(&all, &name.parse().unwrap()).map(System::to_string);
         assert_eq!(deepest("hybrid+rerank@10").as_deref(), Some("hybrid+rerank@50"));
         assert_eq!(deepest("hybrid+rerank@50"), None);

@@ -260,7 +260,8 @@ mod tests {
 
     #[test]
     fn lists_are_joined_and_nothing_is_named_twice() {
-        let names = |lists: &[&str]| parse_all(&lists.iter().map(|list| (*list).to_owned()).collect::<Vec<_>>());
+        let names =
+            |lists: &[&str]| parse_all(&lists.iter().map(|list| (*list).to_owned()).collect::<Vec<_>>());
         assert_eq!(names(&["bm25, dense", "hybrid"]).unwrap().len(), 3);
         assert!(names(&["bm25", "lexical"]).unwrap_err().to_string().contains("`bm25` is named twice"));
     }

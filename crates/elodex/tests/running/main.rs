@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+mod audit;
+mod eval;
 mod library;
 mod models;
 mod support;

@@ -1,9 +1,10 @@
 //! The binary, run by tests: with tiny models, in a folder of its own, with nothing of the tester's environment.
 
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader, Lines};
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 
 /// A model of the test kit.
 pub(crate) fn golden(name: &str) -> String {
@@ -22,8 +23,8 @@ pub(crate) struct Served {
     pub(crate) child: Child,
     /// Host and port.
     pub(crate) address: String,
-    /// What it logs from now on.
-    pub(crate) log: Lines<BufReader<ChildStderr>>,
+    /// What it logs from now on; read by a thread, since a server waits where nobody reads.
+    pub(crate) log: mpsc::IntoIter<std::io::Result<String>>,
 }
 
 impl Served {
@@ -31,7 +32,15 @@ impl Served {
     pub(crate) fn start(home: &Path, arguments: &[&str]) -> Self {
         let serve = ["serve", "--listen", "127.0.0.1:0", "--log-format", "json"];
         let mut child = command(home, &[&serve, arguments].concat()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (lines_in, lines_out) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in lines {
+                // The receiver goes with the server.
+                let _ = lines_in.send(line);
+            }
+        });
+        let mut log = lines_out.into_iter();
         let mut address = String::new();
         for line in log.by_ref() {
             let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
