@@ -1,10 +1,12 @@
 //! Writes pages of made-up evaluations, to look at them in a browser:
 //! `cargo run -p elodex-report --example page -- target/pages`.
 
+#![expect(clippy::unwrap_used, reason = "what is made up here is valid")]
+
 use std::error::Error;
 use std::path::PathBuf;
 
-#[path = "../tests/sample/mod.rs"]
+#[path = "../tests/reports/sample.rs"]
 mod sample;
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -43,8 +43,9 @@ struct Screen {
 
 impl Screen {
     fn heading(&mut self, text: &str) {
+        let lines = self.wrapped(text);
         self.text.push('\n');
-        self.styled(text, BOLD);
+        self.styled(&lines, BOLD);
     }
 
     /// Words, broken into lines.
@@ -188,21 +189,24 @@ fn comparisons(screen: &mut Screen, report: &Report) {
         return;
     }
     screen.heading(&format!("Comparisons by {}", report.main_measure()));
-    let wide = screen.width >= 110;
-    let mut header = owned(["candidate", "against", "difference", "interval", "p"]);
+    let (wide, narrow) = (screen.width >= 110, screen.width < 80);
+    let mut header = owned(["candidate", "against", "difference"]);
+    if !narrow {
+        header.push("interval".to_owned());
+    }
+    header.push("p".to_owned());
     if wide {
         header.extend(owned(["effect d", "wins·ties·losses"]));
     }
     header.push("verdict".to_owned());
     let row = |pair: &PairComparison| {
         let comparison = &pair.comparison;
-        let mut row = vec![
-            pair.candidate.clone(),
-            pair.baseline.clone(),
-            signed(comparison.difference.mean, 4),
-            signed_interval(&comparison.difference),
-            chance(comparison.randomisation.p),
-        ];
+        let mut row =
+            vec![pair.candidate.clone(), pair.baseline.clone(), signed(comparison.difference.mean, 4)];
+        if !narrow {
+            row.push(signed_interval(&comparison.difference));
+        }
+        row.push(chance(comparison.randomisation.p));
         if wide {
             row.push(signed(comparison.effect_size.unwrap_or(f64::NAN), 2));
             row.push(format!("{}·{}·{}", comparison.wins, comparison.ties, comparison.losses));

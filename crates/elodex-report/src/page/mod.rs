@@ -57,7 +57,9 @@ pub fn html(report: &Report) -> String {
             }
         }
     };
-    page.into_string()
+    // HTML has no place for control characters, whatever ids and texts hold.
+    let page = page.into_string();
+    page.replace(|char: char| char.is_control() && char != '\n', "\u{fffd}")
 }
 
 /// The parts there is something to say in.

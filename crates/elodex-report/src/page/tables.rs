@@ -48,7 +48,7 @@ pub(super) fn systems(report: &Report) -> Markup {
                                     None => td { (NOTHING) },
                                 }
                             }
-                            td { (system.rerank_depth.map_or(NOTHING.to_owned(), |depth| count(depth))) }
+                            td { (system.rerank_depth.map_or(NOTHING.to_owned(), count)) }
                             td { (number(system.pairs_per_second.unwrap_or(f64::NAN), 0)) }
                             td {
                                 @match &system.tokens {

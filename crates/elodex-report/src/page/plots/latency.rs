@@ -62,20 +62,20 @@ fn plot(systems: &[&SystemReport]) -> Markup {
     let across = Axis::linear(0.0, slowest * 1.32, 8, "milliseconds", plain);
     let up = Axis { low: -(rows.len() as f64), high: 0.0, ticks: Vec::new(), title: "" };
     plot.draw("latency", |area| {
-        let mut chart = chart(area, &Room { left: 210, bottom: 46 }, &across, &up)?;
+        let mut chart = chart(area, &Room { left: 110, bottom: 46 }, &across, &up)?;
         for (at, row) in rows.iter().enumerate() {
             let middle = -(at as f64) - 0.5;
             let (zero, line) = chart.backend_coord(&(0.0, middle));
             let stage = match row {
                 Row::System(name) => {
-                    let style = anchored(&TEXT, HPos::Right, VPos::Center);
-                    area.draw(&Text::new(shorten(name, 28), (zero - 8, line), style))?;
+                    let style = anchored(&TEXT, HPos::Left, VPos::Center);
+                    area.draw(&Text::new(shorten(name, 110), (4, line), style))?;
                     continue;
                 }
                 Row::Stage(stage) => stage,
             };
             let style = anchored(&MUTED, HPos::Right, VPos::Center);
-            area.draw(&Text::new(shorten(&stage.stage, 20), (zero - 8, line), style))?;
+            area.draw(&Text::new(shorten(&stage.stage, 14), (zero - 8, line), style))?;
             let end = |time: f64| if time.is_finite() { time.max(0.0) } else { 0.0 };
             let (p50, p95, p99) = (end(stage.p50), end(stage.p95), end(stage.p99));
             chart

@@ -91,7 +91,9 @@ impl Ranged for Axis {
     type ValueType = f64;
 
     fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
-        RangedCoordf64::from(self.range()).map(value, limit)
+        // What is beyond the axis stands at its end: far beyond it, pixels would overflow.
+        let within = if value.is_nan() { self.low } else { value.clamp(self.low, self.high) };
+        RangedCoordf64::from(self.range()).map(&within, limit)
     }
 
     fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {

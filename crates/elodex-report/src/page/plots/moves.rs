@@ -15,10 +15,13 @@ const LINES: usize = 50;
 /// Ranks that get a tick, where they occur.
 const RANKS: [usize; 11] = [1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000];
 
+/// A rank before and one after.
+type Ranks = (Option<usize>, Option<usize>);
+
 /// How ranks of relevant documents changed, and how often.
 struct Moves {
     /// The commonest first, then the farthest.
-    kinds: Vec<((Option<usize>, Option<usize>), usize)>,
+    kinds: Vec<(Ranks, usize)>,
     gained: usize,
     lost: usize,
     stayed: usize,
@@ -30,7 +33,7 @@ struct Moves {
 
 impl Moves {
     fn of(moves: &[RankMove]) -> Self {
-        let mut counts: BTreeMap<(Option<usize>, Option<usize>), usize> = BTreeMap::new();
+        let mut counts: BTreeMap<Ranks, usize> = BTreeMap::new();
         for each in moves {
             *counts.entry((each.before, each.after)).or_default() += 1;
         }
@@ -55,7 +58,7 @@ impl Moves {
     }
 
     /// What is drawn: the commonest of each direction; losses last, on top.
-    fn drawn(&self) -> Vec<&((Option<usize>, Option<usize>), usize)> {
+    fn drawn(&self) -> Vec<&(Ranks, usize)> {
         let mut drawn = Vec::new();
         for wanted in [Ordering::Equal, Ordering::Greater, Ordering::Less] {
             let kinds = self.kinds.iter().filter(|((before, after), _)| direction(*before, *after) == wanted);
@@ -88,7 +91,7 @@ fn direction(before: Option<usize>, after: Option<usize>) -> Ordering {
     before.unwrap_or(usize::MAX).cmp(&after.unwrap_or(usize::MAX))
 }
 
-fn distance((before, after): (Option<usize>, Option<usize>)) -> f64 {
+fn distance((before, after): Ranks) -> f64 {
     let height = |rank: Option<usize>| rank.map_or(10.0, |rank| (rank.max(1) as f64).ln());
     (height(before) - height(after)).abs()
 }

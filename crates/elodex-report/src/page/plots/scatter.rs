@@ -105,8 +105,9 @@ fn plot(points: &[Point<'_>], measure: &str) -> Markup {
     let plot = Plot { title: format!("Latency against {measure}"), description, size: (900, 420) };
     let times: Vec<f64> = points.iter().map(|point| point.time).collect();
     let across = logarithmic(&times, "median of the whole query, ms (logarithmic)", plain);
-    let lowest = points.iter().map(|point| point.low).fold(1.0, f64::min);
-    let highest = points.iter().map(|point| point.high).fold(0.0, f64::max);
+    let ends = || points.iter().flat_map(|point| [point.low, point.value, point.high]);
+    let lowest = ends().fold(1.0, f64::min).max(0.0);
+    let highest = ends().fold(0.0, f64::max).clamp(lowest, 1.0);
     let room = ((highest - lowest) * 0.08).max(0.01);
     let up = Axis::linear((lowest - room).max(0.0), (highest + room).min(1.02), 7, "", plain);
     plot.draw("scatter", |area| {
