@@ -18,9 +18,9 @@ const SAME: f32 = 1e-6;
 #[serde(tag = "compared", rename_all = "snake_case")]
 pub(crate) enum Prompts {
     /// The model encodes queries and documents alike.
-    NoPrompts,
+    Alike,
     /// No text of the answer was found, so there is nothing to compare.
-    NoAnswer,
+    NotFound,
     /// The rank of the answer among the candidates and itself.
     Ranks {
         /// With the query encoded as a query.
@@ -54,7 +54,7 @@ impl Embedding<'_> {
         let as_query = self.embed(Role::Query, &texts)?.pop().context("no vector of the query")?;
         let as_document = self.embed(Role::Document, &texts)?.pop().context("no vector of the query")?;
         if as_query.iter().zip(&as_document).all(|(one, other)| (one - other).abs() < SAME) {
-            return Ok(Prompts::NoPrompts);
+            return Ok(Prompts::Alike);
         }
         let mut pool: Vec<Chunk> = lists.fused.iter().take(POOL).cloned().collect();
         let known: HashSet<Chunk> = pool.iter().cloned().collect();
@@ -79,7 +79,7 @@ impl Embedding<'_> {
             (Some(asymmetric), Some(symmetric)) => {
                 Prompts::Ranks { asymmetric, symmetric, candidates: pool.len() }
             }
-            _ => Prompts::NoAnswer,
+            _ => Prompts::NotFound,
         })
     }
 }

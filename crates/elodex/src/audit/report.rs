@@ -1,6 +1,6 @@
 //! An audit in words.
 
-use super::changes::Change;
+use super::changes::{Change, mean_reciprocal_rank};
 use super::prompts::Prompts;
 use super::verdict::{Fault, Verdict};
 use crate::output;
@@ -66,6 +66,9 @@ pub(crate) fn text(audited: &Audited) -> String {
         let _ = writeln!(text, "   prompts   {}\n", prompts(&found.prompts));
     }
     let _ = writeln!(text, "{}", tally(audited));
+    if let Some(line) = asymmetry(audited) {
+        let _ = writeln!(text, "{line}");
+    }
     let _ = writeln!(
         text,
         "Searched as now ({}), the mean reciprocal rank is {:.4}.\n",
@@ -119,13 +122,39 @@ fn name(fault: Fault) -> &'static str {
 
 fn prompts(prompts: &Prompts) -> String {
     match prompts {
-        Prompts::NoPrompts => "the model has no prompts".to_owned(),
-        Prompts::NoAnswer => "not compared: no text of the answer was found".to_owned(),
+        Prompts::Alike => "the model has no prompts".to_owned(),
+        Prompts::NotFound => "not compared: no text of the answer was found".to_owned(),
         Prompts::Ranks { asymmetric, symmetric, candidates } => format!(
             "of {candidates} candidates the vectors put it at rank {asymmetric} with the query prompt, at {symmetric} \
              with the document's"
         ),
     }
+}
+
+/// What the prompts do over all queries that could be compared.
+fn asymmetry(audited: &Audited) -> Option<String> {
+    let pairs: Vec<(Option<usize>, Option<usize>)> = audited
+        .queries
+        .iter()
+        .filter_map(|found| match found.prompts {
+            Prompts::Ranks { asymmetric, symmetric, .. } => Some((Some(asymmetric), Some(symmetric))),
+            Prompts::Alike | Prompts::NotFound => None,
+        })
+        .collect();
+    let (with, without): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+    let (with, without) = match with.len() {
+        0 => return None,
+        _ => (mean_reciprocal_rank(&with), mean_reciprocal_rank(&without)),
+    };
+    let advice = if without > with {
+        ", so the prompts harm here: compare them with the model's card (`elodex models show`)"
+    } else {
+        ""
+    };
+    Some(format!(
+        "Among the candidates the vectors alone reach a mean reciprocal rank of {with:.4} with the query prompt and of \
+         {without:.4} with the document's{advice}."
+    ))
 }
 
 /// How many queries have which fault.

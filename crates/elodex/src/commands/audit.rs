@@ -50,7 +50,7 @@ pub(crate) fn audit(sources: &Sources, arguments: &AuditArgs) -> anyhow::Result<
         let last = if has_reranker { reranked } else { hybrid };
         let prompts = match &answer {
             Some(answer) => embedding.compare(&case.query, &lists, answer).with_context(about)?,
-            None => Prompts::NoAnswer,
+            None => Prompts::NotFound,
         };
         let ranks = Ranks { bm25: rank(&lists.lexical), dense: rank(&lists.dense), hybrid, reranked };
         let verdict = decide(absent, located.pieces, hybrid, last, deeper);
@@ -74,7 +74,7 @@ pub(crate) fn audit(sources: &Sources, arguments: &AuditArgs) -> anyhow::Result<
         proof: String::new(),
         has_reranker,
     };
-    conclude(&mut audited);
+    conclude(&mut audited, arguments.target.url.as_deref());
     write(arguments, &audited)
 }
 
@@ -95,11 +95,13 @@ fn said(setup: &Setup) -> String {
 }
 
 /// The one change, and what would prove it.
-fn conclude(audited: &mut Audited) {
+fn conclude(audited: &mut Audited, url: Option<&str>) {
     let chunking = audited.queries.iter().filter(|found| found.verdict.fault == Fault::Chunking).count();
     let collection = &audited.collection;
     let count = audited.queries.len();
-    let labels = format!("elodex eval --collection {collection} --queries queries.jsonl --qrels judged.tsv");
+    let server = url.map(|url| format!(" --url {url}")).unwrap_or_default();
+    let labels =
+        format!("elodex eval --collection {collection}{server} --queries queries.jsonl --qrels judged.tsv");
     if 2 * chunking > count {
         audited.proposal = format!(
             "Proposal: {chunking} of {count} answers are not in the index in one piece; ingest what is missing, or ingest \

@@ -2,8 +2,8 @@
 
 use crate::commands::ingest;
 use crate::evaluation::{
-    Conditions, EvalArgs, Fits, Fitting, Folder, Measured, Outputs, Place, Prices, Questions, Ran, System,
-    Yardstick, command_line, machine, parse_all, read_runs, run_all, with_first_stages,
+    Conditions, EvalArgs, Fits, Fitting, Folder, Form, Measured, Outputs, Place, Places, Prices, Questions,
+    Ran, System, Yardstick, command_line, machine, parse_all, read_runs, run_all, with_first_stages,
 };
 use crate::library::{Library, Local, Remote};
 use crate::output;
@@ -88,7 +88,7 @@ impl Setting<'_> {
                  --collection here"
             );
         }
-        let mut systems = parse_all(&arguments.systems)?;
+        let systems = parse_all(&arguments.systems)?;
         let qrels = Qrels::read(&self.qrels_file(Some(path))?)?;
         let texts = read_queries(&self.queries_file(Some(path))?)?;
         let folder = Folder::read(path)?;
@@ -104,12 +104,10 @@ impl Setting<'_> {
             );
         }
         let library = Local::open_with(&settings, models)?;
-        if systems.is_empty() {
-            systems = System::usual(arguments.reranker.is_some() || library.has_reranker()?);
-        }
-        let systems = with_first_stages(systems);
+        let systems = self.systems(systems, &library)?;
         let conditions = self.conditions(&systems, questions.find_themselves(&folder.documents))?;
-        let places = folder.places(&library, &systems, arguments.embedder.as_deref(), arguments.chunked)?;
+        let form = Form { chunked: arguments.chunked, precision: arguments.precision.clone() };
+        let places = folder.places(&library, &systems, arguments.embedder.as_deref(), &form)?;
         self.of_library(&library, &places, &systems, questions, &conditions, folder.name)
     }
 
@@ -122,7 +120,7 @@ impl Setting<'_> {
         collection: &str,
     ) -> anyhow::Result<Evaluated> {
         let arguments = self.arguments;
-        let mut systems = parse_all(&arguments.systems)?;
+        let systems = parse_all(&arguments.systems)?;
         let qrels = Qrels::read(&self.qrels_file(folder)?)?;
         let texts = read_queries(&self.queries_file(folder)?)?;
         let library: Box<dyn Library> = match &arguments.target.url {
@@ -143,19 +141,17 @@ impl Setting<'_> {
             ControlFlow::Continue(())
         })?;
         let questions = self.questions(qrels, texts, &documents)?;
-        if systems.is_empty() {
-            systems = System::usual(arguments.reranker.is_some() || library.has_reranker()?);
-        }
-        let systems = with_first_stages(systems);
+        let systems = self.systems(systems, &*library)?;
         let conditions = self.conditions(&systems, questions.find_themselves(&documents))?;
-        self.of_library(&*library, &[place], &systems, questions, &conditions, collection.to_owned())
+        let places = Places { usual: place, named: Vec::new() };
+        self.of_library(&*library, &places, &systems, questions, &conditions, collection.to_owned())
     }
 
     /// Systems that search collections.
     fn of_library(
         &self,
         library: &dyn Library,
-        places: &[Place],
+        places: &Places,
         systems: &[System],
         questions: Questions,
         conditions: &Conditions,
@@ -172,10 +168,20 @@ impl Setting<'_> {
         if arguments.concurrency > 1 {
             notes.push(format!("latency is that of {} queries at once", arguments.concurrency));
         }
-        if places.iter().any(|place| !place.whole_documents) {
+        if places.all().any(|place| !place.whole_documents) {
             notes.push("documents are cut into chunks, and rank by their best one".to_owned());
         }
         let ran = run_all(library, places, systems, &questions.texts, conditions)?;
+        // What is taken from a deeper system has the same queries.
+        for ran in ran.iter().filter(|ran| ran.taken_from.is_none()) {
+            if let Some((query, why)) = ran.unranked.first_key_value() {
+                notes.push(format!(
+                    "{} queries of {} were not reranked as asked, and count as they were served, such as `{query}`: {why}",
+                    ran.unranked.len(),
+                    ran.name
+                ));
+            }
+        }
         let yardstick = self.yardstick(&questions.qrels);
         let mut measured = yardstick.of_systems(&ran, &self.prices, &questions.texts)?;
         let fitting = Fitting {
@@ -191,9 +197,24 @@ impl Setting<'_> {
         if let Some(fits) = &fits {
             show_reliability(fits, &ran, &mut measured.systems);
         }
-        let documents = places.first().map(|place| place.documents);
+        let documents = Some(places.usual.documents);
         let report = self.report(name, documents, &questions.qrels, questions.findings, notes, &measured)?;
         Ok((report, measured, fits))
+    }
+
+    /// The systems that were named, or the usual ones, behind their first stages.
+    fn systems(&self, named: Vec<System>, library: &dyn Library) -> anyhow::Result<Vec<System>> {
+        let has_reranker = library.has_reranker()?;
+        let reranks = named.iter().find(|system| system.second.is_some());
+        if let (Some(system), false) = (reranks, has_reranker) {
+            bail!("system `{system}` needs a reranker, and there is none; name one with another --model");
+        }
+        if let (Some(kind), false) =
+            (self.arguments.fit.iter().find(|kind| kind.needs_reranker()), has_reranker)
+        {
+            bail!("--fit {kind} needs a reranker, and there is none; name one with another --model");
+        }
+        Ok(with_first_stages(if named.is_empty() { System::usual(has_reranker) } else { named }))
     }
 
     /// What is the same for all systems. `own_documents` queries have the id of a document.

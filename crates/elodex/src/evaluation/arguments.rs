@@ -72,6 +72,9 @@ pub(crate) struct EvalArgs {
     /// Cut the folder's documents into chunks; a document ranks by its best one.
     #[arg(long, conflicts_with = "collection")]
     pub(crate) chunked: bool,
+    /// Vectors of the folder's collections: f32 or int8 [default: as `elodex ingest` has them].
+    #[arg(long, value_name = "PRECISION", conflicts_with = "collection")]
+    pub(crate) precision: Option<String>,
     /// Where the folder's collections are kept for next time [default: `evaluation` in the data directory].
     #[arg(long, value_name = "PATH", conflicts_with = "collection")]
     pub(crate) work: Option<PathBuf>,

@@ -3,7 +3,7 @@
 use super::places::Place;
 use super::systems::{Lists, System};
 use crate::library::Library;
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use elodex_eval::{Run, Scored};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -70,6 +70,8 @@ pub(crate) struct Answer {
     pub(crate) effort: Effort,
     /// The reranker that ran.
     pub(crate) reranker: Option<String>,
+    /// Why the second stage did not do all that was asked of it: then users get the order that it left, too.
+    pub(crate) unranked: Option<String>,
 }
 
 /// Asks for documents.
@@ -100,13 +102,10 @@ pub(crate) fn ask(
 
 fn read(answer: &Value, reranked: bool) -> anyhow::Result<Answer> {
     let status = &answer["rerank_status"];
-    if reranked && status["status"] != "full" {
-        bail!(
-            "its second stage was {}: {}; give it time, or fewer candidates",
-            status["status"].as_str().unwrap_or("silent"),
-            status["reason"].as_str().unwrap_or("no reason given")
-        );
-    }
+    let unranked = (reranked && status["status"] != "full").then(|| {
+        let word = |field: &str, otherwise: &str| status[field].as_str().unwrap_or(otherwise).to_owned();
+        format!("{}: {}", word("status", "no status"), word("reason", "no reason given"))
+    });
     let results = answer["results"].as_array().context("the answer has no results")?;
     let hits = results.iter().map(hit).collect::<Option<Vec<Hit>>>();
     let hits = hits.context("a result has no path or no explanation; is the server of this release?")?;
@@ -114,7 +113,7 @@ fn read(answer: &Value, reranked: bool) -> anyhow::Result<Answer> {
     let tokens = answer["usage"]["tokens"].as_u64().unwrap_or_default();
     let pairs = hits.iter().filter(|hit| hit.logit.is_some()).count();
     let reranker = answer["reranker"].as_str().map(str::to_owned);
-    Ok(Answer { hits, effort: Effort { times, tokens, pairs }, reranker })
+    Ok(Answer { hits, effort: Effort { times, tokens, pairs }, reranker, unranked })
 }
 
 fn hit(result: &Value) -> Option<Hit> {
@@ -217,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_was_not_reranked_as_asked_is_no_result() {
+    fn an_answer_that_was_not_reranked_as_asked_says_so() {
         let times = json!({"embed": 1, "dense": 1, "lexical": 1, "fuse": 1, "rerank": 1, "total": 5});
         let answer = |status: &str| {
             json!({
@@ -228,8 +227,8 @@ mod tests {
         };
         let whole = read(&answer("full"), true).unwrap();
         assert_eq!((whole.effort.tokens, whole.effort.pairs), (7, 1));
-        assert!(read(&answer("skipped"), false).is_ok());
-        let error = read(&answer("partial"), true).unwrap_err().to_string();
-        assert!(error.contains("partial: out of time"), "{error}");
+        assert_eq!(whole.unranked, None);
+        assert_eq!(read(&answer("skipped"), false).unwrap().unranked, None);
+        assert_eq!(read(&answer("partial"), true).unwrap().unranked.as_deref(), Some("partial: out of time"));
     }
 }

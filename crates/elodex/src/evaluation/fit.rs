@@ -1,7 +1,7 @@
 //! What labels say about weights, gate and calibration: the policy that a server loads, and in words what it is worth.
 
 use super::asking::{Conditions, Hit, by_first_stage};
-use super::places::Place;
+use super::places::Places;
 use super::results::Yardstick;
 use super::runner::{Ran, run_all};
 use super::systems::{Lists, SecondStage, System};
@@ -17,6 +17,7 @@ use elodex_eval::{
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Shares of the lists' depth that are tried as depths.
 const DEPTH_SHARES: [f64; 3] = [0.2, 0.5, 1.0];
@@ -32,6 +33,22 @@ pub(crate) enum FitKind {
     Gate,
     /// What a reranker's score means as a probability.
     Calibration,
+}
+
+impl FitKind {
+    pub(crate) fn needs_reranker(self) -> bool {
+        self != Self::Fusion
+    }
+}
+
+impl fmt::Display for FitKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Fusion => "fusion",
+            Self::Gate => "gate",
+            Self::Calibration => "calibration",
+        })
+    }
 }
 
 /// What was fitted, whether or not the labels support it.
@@ -52,7 +69,7 @@ pub(crate) struct Fits {
 /// What a fit works with.
 pub(crate) struct Fitting<'a> {
     pub(crate) library: &'a dyn Library,
-    pub(crate) places: &'a [Place],
+    pub(crate) places: &'a Places,
     pub(crate) texts: &'a BTreeMap<String, String>,
     pub(crate) conditions: &'a Conditions,
     pub(crate) yardstick: &'a Yardstick<'a>,

@@ -1,7 +1,7 @@
 //! A folder in BEIR's layout, ingested for evaluation: one collection for each embedder and width, kept for next time.
 
-use super::places::Place;
-use super::systems::{Lists, System};
+use super::places::{Place, Places, Vectors};
+use super::systems::System;
 use crate::cli::NewCollection;
 use crate::commands::ingest::{self, Indexed};
 use crate::corpus::Source;
@@ -13,6 +13,15 @@ use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+
+/// How documents are kept.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Form {
+    /// In chunks, not whole.
+    pub(crate) chunked: bool,
+    /// Of their vectors; `None`: the usual one.
+    pub(crate) precision: Option<String>,
+}
 
 /// A folder on its way into collections.
 #[derive(Debug)]
@@ -34,47 +43,48 @@ impl Folder {
         Ok(Self { name: name(path), corpus, hash, documents })
     }
 
-    /// The places that `systems` need: one for each embedder and width, the usual one first.
+    /// The places that `systems` need: a collection for each embedder and width.
     pub(crate) fn places(
         &self,
         library: &Local,
         systems: &[System],
         embedder: Option<&str>,
-        chunked: bool,
-    ) -> anyhow::Result<Vec<Place>> {
-        let mut wanted = Vec::new();
-        for system in systems {
-            // BM25 is the same beside any vectors.
-            let model = system.first.model.as_deref().or(embedder);
-            let (name, dimensions, fingerprint) = library.space(model, system.first.dimensions)?;
-            let new = (name, dimensions, fingerprint);
-            if !wanted.contains(&new) && system.first.lists != Lists::Bm25 {
-                wanted.push(new);
+        form: &Form,
+    ) -> anyhow::Result<Places> {
+        let mut wanted: Vec<Vectors> = Vec::new();
+        for vectors in systems.iter().filter_map(Vectors::of) {
+            if !wanted.contains(&vectors) {
+                wanted.push(vectors);
             }
         }
         if wanted.is_empty() {
-            wanted.push(library.space(embedder, None)?);
+            wanted.push(Vectors::USUAL);
         }
-        let mut places = Vec::new();
-        for (model, dimensions, fingerprint) in wanted {
-            let collection = self.collection(&fingerprint, chunked);
+        let mut named = Vec::new();
+        for vectors in wanted {
+            let model = vectors.model.as_deref().or(embedder);
+            let (model, dimensions, fingerprint) = library.space(model, vectors.dimensions)?;
             let new = NewCollection {
-                collection: collection.clone(),
+                collection: self.collection(&fingerprint, form),
                 embedder: Some(model),
                 dimensions: Some(dimensions),
-                whole_documents: !chunked,
+                whole_documents: !form.chunked,
+                precision: form.precision.clone(),
                 ..NewCollection::default()
             };
             self.fill(library, &new)?;
-            places.push(Place::of(library, &collection)?);
+            named.push((vectors, Place::of(library, &new.collection)?));
         }
-        Ok(places)
+        let usual = named.iter().find(|(vectors, _)| *vectors == Vectors::USUAL).or(named.first());
+        let usual = usual.context("no collection was made")?.1.clone();
+        Ok(Places { usual, named })
     }
 
     /// The collection's name: of the folder, and what its content depends on.
-    fn collection(&self, fingerprint: &str, chunked: bool) -> String {
-        let cut = if chunked { "chunks" } else { "whole" };
-        let key = format!("{}\n{fingerprint}\n{cut}\n{}", self.hash, env!("CARGO_PKG_VERSION"));
+    fn collection(&self, fingerprint: &str, form: &Form) -> String {
+        let cut = if form.chunked { "chunks" } else { "whole" };
+        let precision = form.precision.as_deref().unwrap_or_default();
+        let key = format!("{}\n{fingerprint}\n{cut}\n{precision}\n{}", self.hash, env!("CARGO_PKG_VERSION"));
         let digest = Sha256::digest(key);
         let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         format!("{}-{cut}-{short}", self.name)
@@ -137,14 +147,18 @@ mod tests {
         };
         let one = write("one");
         assert_eq!(one.documents, HashSet::from(["a".to_owned()]));
+        let form =
+            |chunked, precision: Option<&str>| Form { chunked, precision: precision.map(str::to_owned) };
+        let whole = form(false, None);
         let names = [
-            one.collection("space", false),
-            one.collection("space", true),
-            one.collection("other", false),
-            write("two").collection("space", false),
+            one.collection("space", &whole),
+            one.collection("space", &form(true, None)),
+            one.collection("space", &form(false, Some("int8"))),
+            one.collection("other", &whole),
+            write("two").collection("space", &whole),
         ];
-        assert_eq!(names.iter().collect::<HashSet<_>>().len(), 4, "{names:?}");
-        assert_eq!(names[0], write("one").collection("space", false));
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), 5, "{names:?}");
+        assert_eq!(names[0], write("one").collection("space", &whole));
     }
 
     #[test]

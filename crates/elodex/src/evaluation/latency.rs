@@ -5,11 +5,13 @@ use super::runner::Ran;
 use super::systems::Lists;
 use elodex_report::StageLatency;
 
+type TimeOf = fn(&Times) -> f64;
+
 /// Percentiles of every stage that a system has, the whole last.
 pub(crate) fn stages(ran: &Ran) -> Vec<StageLatency> {
     let dense = ran.system.first.lists != Lists::Bm25;
     let lexical = ran.system.first.lists != Lists::Dense;
-    let stages: [(&str, bool, fn(&Times) -> f64); 6] = [
+    let stages: [(&str, bool, TimeOf); 6] = [
         ("embed", dense, |times| times.embed),
         ("dense", dense, |times| times.dense),
         ("lexical", lexical, |times| times.lexical),

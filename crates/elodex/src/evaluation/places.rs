@@ -1,6 +1,6 @@
 //! Where a system searches: the collection of its embedder and width.
 
-use super::systems::System;
+use super::systems::{Lists, System};
 use crate::library::Library;
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
@@ -45,28 +45,58 @@ impl Place {
     }
 
     /// Whether a system that names a model or a width means this place.
-    fn serves(&self, system: &System) -> bool {
-        let first = &system.first;
-        first.model.as_ref().is_none_or(|model| *model == self.model)
-            && first.dimensions.is_none_or(|dimensions| dimensions == self.dimensions)
+    fn serves(&self, vectors: &Vectors) -> bool {
+        vectors.model.as_ref().is_none_or(|model| *model == self.model)
+            && vectors.dimensions.is_none_or(|dimensions| dimensions == self.dimensions)
     }
 }
 
-/// The place of a system, the first that serves it.
-pub(crate) fn find<'a>(places: &'a [Place], system: &System) -> anyhow::Result<&'a Place> {
-    if let Some(place) = places.iter().find(|place| place.serves(system)) {
-        return Ok(place);
+/// The vectors a system names; what it leaves out is as usual.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Vectors {
+    pub(crate) model: Option<String>,
+    pub(crate) dimensions: Option<usize>,
+}
+
+impl Vectors {
+    pub(crate) const USUAL: Self = Self { model: None, dimensions: None };
+
+    /// `None`: BM25 is the same beside any vectors.
+    pub(crate) fn of(system: &System) -> Option<Self> {
+        let first = &system.first;
+        (first.lists != Lists::Bm25)
+            .then(|| Self { model: first.model.clone(), dimensions: first.dimensions })
     }
-    let there: Vec<String> = places
-        .iter()
-        .map(|place| {
-            format!("`{}` has {} with {} dimensions", place.collection, place.model, place.dimensions)
-        })
-        .collect();
-    bail!(
-        "system `{system}` needs vectors that are not there: {}; evaluate a folder to have them made",
-        there.join(", ")
-    )
+}
+
+/// The places of an evaluation.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Places {
+    /// For systems that name no vectors.
+    pub(crate) usual: Place,
+    /// For those that name some.
+    pub(crate) named: Vec<(Vectors, Place)>,
+}
+
+impl Places {
+    pub(crate) fn find(&self, system: &System) -> anyhow::Result<&Place> {
+        let Some(vectors) = Vectors::of(system) else { return Ok(&self.usual) };
+        if let Some((_, place)) = self.named.iter().find(|(named, _)| *named == vectors) {
+            return Ok(place);
+        }
+        if self.usual.serves(&vectors) {
+            return Ok(&self.usual);
+        }
+        let Place { collection, model, dimensions, .. } = &self.usual;
+        bail!(
+            "system `{system}` needs other vectors than there are: `{collection}` has {model} with {dimensions} \
+             dimensions; evaluate a folder to have them made"
+        )
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Place> {
+        std::iter::once(&self.usual).chain(self.named.iter().map(|(_, place)| place))
+    }
 }
 
 #[cfg(test)]
@@ -82,11 +112,18 @@ mod tests {
             whole_documents: true,
             documents: 3,
         };
-        let places = [place("a", "mini", 384), place("b", "mini", 128), place("c", "large", 128)];
-        let found = |name: &str| find(&places, &name.parse().unwrap()).map(|place| place.collection.as_str());
-        assert_eq!(found("bm25").unwrap(), "a");
-        assert_eq!(found("dense:dim=128").unwrap(), "b");
-        assert_eq!(found("hybrid:model=large").unwrap(), "c");
+        let vectors = |name: &str| Vectors::of(&name.parse().unwrap()).unwrap();
+        let places = Places {
+            usual: place("a", "mini", 384),
+            named: vec![
+                (vectors("dense:model=large:dim=128"), place("c", "large", 128)),
+                (vectors("dense:dim=128"), place("b", "mini", 128)),
+            ],
+        };
+        let found = |name: &str| places.find(&name.parse().unwrap()).map(|place| place.collection.as_str());
+        assert_eq!((found("bm25").unwrap(), found("hybrid").unwrap()), ("a", "a"));
+        assert_eq!((found("dense:dim=128").unwrap(), found("dense:model=mini:dim=384").unwrap()), ("b", "a"));
+        assert_eq!(found("hybrid:model=large:dim=128+rerank@5").unwrap(), "c");
         let error = found("dense:dim=64").unwrap_err().to_string();
         assert!(error.contains("`a` has mini with 384 dimensions"), "{error}");
     }

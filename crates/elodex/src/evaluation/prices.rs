@@ -138,15 +138,16 @@ mod tests {
             names,
             [
                 "box",
+                "OpenAI text-embedding-3-small + ZeroEntropy zerank-2 (2025-11-18)",
                 "Voyage voyage-3.5 + rerank-2.5 (2025-08-11)",
                 "Cohere embed-v4.0 + rerank-v3.5 (2025-04-15)",
             ],
-            "and OpenAI has no reranker"
+            "and OpenAI alone has no reranker"
         );
         let usd: Vec<f64> = costs.iter().map(|cost| cost.usd_per_1000_queries).collect();
-        assert!((usd[0] - 0.05).abs() < 1e-12 && (usd[1] - 1.5012).abs() < 1e-12, "{usd:?}");
-        assert!((usd[2] - 4.0024).abs() < 1e-12, "150 passages are two searches: {usd:?}");
-        assert_eq!(prices.of(&demand(true, None)).len(), 5);
+        assert!((usd[0] - 0.05).abs() < 1e-12 && (usd[2] - 1.5012).abs() < 1e-12, "{usd:?}");
+        assert!((usd[3] - 4.0024).abs() < 1e-12, "150 passages are two searches: {usd:?}");
+        assert_eq!(prices.of(&demand(true, None)).len(), 6);
         assert_eq!(prices.of(&demand(false, None)).len(), 1, "BM25 has no model");
     }
 

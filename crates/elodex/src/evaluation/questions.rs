@@ -32,6 +32,10 @@ impl Questions {
     ) -> anyhow::Result<Self> {
         let audit = Audit::of_qrels(&qrels, knows_document, |query| texts.contains_key(query), protocol);
         let mut notes = Vec::new();
+        let unjudged = texts.keys().filter(|query| qrels.judged(query).is_none()).count();
+        if unjudged > 0 {
+            notes.push(format!("{unjudged} of {} queries are not asked: no judgements of them", texts.len()));
+        }
         let judged = qrels.queries().len();
         let qrels = match limit {
             Some(limit) if limit < judged => {
@@ -41,10 +45,6 @@ impl Questions {
             }
             _ => qrels,
         };
-        let unjudged = texts.keys().filter(|query| qrels.judged(query).is_none()).count();
-        if unjudged > 0 {
-            notes.push(format!("{unjudged} of {} queries are not asked: no judgements of them", texts.len()));
-        }
         let first_text = texts.keys().next().cloned().unwrap_or_default();
         let texts: BTreeMap<String, String> =
             texts.into_iter().filter(|(query, _)| qrels.judged(query).is_some()).collect();

@@ -1,7 +1,7 @@
 //! Every system on the same queries.
 
 use super::asking::{Answer, Conditions, Effort, Hit, ask, at_depth};
-use super::places::{self, Place};
+use super::places::{Place, Places};
 use super::systems::System;
 use crate::library::Library;
 use crate::output;
@@ -28,6 +28,8 @@ pub(crate) struct Ran {
     pub(crate) taken_from: Option<String>,
     /// The reranker of its second stage.
     pub(crate) reranker: Option<String>,
+    /// Queries whose second stage did not do all that was asked of it, and why.
+    pub(crate) unranked: BTreeMap<String, String>,
 }
 
 /// The systems, each behind its own first stage.
@@ -47,14 +49,14 @@ pub(crate) fn with_first_stages(named: Vec<System>) -> Vec<System> {
 /// is run on some queries only: to be timed, and to see that it gives the order that is taken from the deeper one.
 pub(crate) fn run_all(
     library: &dyn Library,
-    places: &[Place],
+    places: &Places,
     systems: &[System],
     queries: &BTreeMap<String, String>,
     conditions: &Conditions,
 ) -> anyhow::Result<Vec<Ran>> {
     let mut plan = Vec::new();
     for system in systems {
-        let place = places::find(places, system)?;
+        let place = places.find(system)?;
         let deeper = if place.whole_documents { deepest_of(systems, system) } else { None };
         plan.push((system, place, deeper));
     }
@@ -72,6 +74,11 @@ pub(crate) fn run_all(
         let job = Job { library, place, system, conditions, bar: &bar };
         let answered = job.answer_all(asked).with_context(|| format!("system `{name}`"))?;
         let reranker = answered.values().find_map(|answer| answer.reranker.clone());
+        let unranked: BTreeMap<String, String> =
+            answered.iter().filter_map(|(id, answer)| Some((id.clone(), answer.unranked.clone()?))).collect();
+        if let Some((_, why)) = unranked.first_key_value().filter(|_| unranked.len() == answered.len()) {
+            bail!("system `{name}`: its second stage does nothing for any query: {why}");
+        }
         let efforts = answered.iter().map(|(id, answer)| (id.clone(), answer.effort)).collect();
         let served = answered.into_iter().map(|(id, answer)| (id, answer.hits)).collect();
         let answers = match deeper.zip(system.second.as_ref()) {
@@ -83,7 +90,7 @@ pub(crate) fn run_all(
         };
         let taken_from = deeper.map(System::to_string);
         let (system, place) = (system.clone(), place.clone());
-        ran.push(Ran { name, system, place, answers, efforts, taken_from, reranker });
+        ran.push(Ran { name, system, place, answers, efforts, taken_from, reranker, unranked });
     }
     bar.finish_and_clear();
     ran.sort_by_key(|ran| systems.iter().position(|system| *system == ran.system));
@@ -223,6 +230,7 @@ mod tests {
             efforts: BTreeMap::new(),
             taken_from: None,
             reranker: None,
+            unranked: BTreeMap::new(),
         };
         let served = |first: &str, second: &str| {
             [("q".to_owned(), vec![hit(first, 1, Some(1.0)), hit(second, 2, None)])].into()

@@ -92,7 +92,7 @@ fn check_faults(report: &Value) {
         why(3).contains("not in the collection") && why(4).contains("does not have these words"),
         "{report}"
     );
-    assert_eq!(report["queries"][0]["prompts"]["compared"], "no_prompts");
+    assert_eq!(report["queries"][0]["prompts"]["compared"], "alike");
     assert_eq!(report["queries"][2]["ranks"]["bm25"], Value::Null);
     let before = (1.0 + 1.0 / 6.0) / 5.0;
     assert!((report["mean_reciprocal_rank"].as_f64().unwrap() - before).abs() < 1e-12, "{report}");
@@ -199,6 +199,8 @@ fn prompts_are_compared_where_a_model_has_them() {
     let prompts = &report["queries"][0]["prompts"];
     assert_eq!((&prompts["compared"], &prompts["candidates"]), (&"ranks".into(), &8.into()), "{report}");
     assert!(prompts["asymmetric"].is_number() && prompts["symmetric"].is_number(), "{report}");
+    let text = place.ok(&[&audit[..6], &at].concat());
+    assert!(text.contains("with the query prompt and of"), "{text}");
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn mean(report: &Value, name: &str) -> f64 {
 #[test]
 fn a_folder_is_ingested_once_and_its_systems_are_measured() {
     let place = Place::new();
-    let systems = "bm25,dense,hybrid:weights=0/1,dense:model=other:dim=32,bm25+rerank@10,bm25+rerank@30";
+    let systems = "bm25,dense:model=other:dim=32,dense,hybrid:weights=0/1,bm25+rerank@10,bm25+rerank@30";
     let files = ["--html", "r.html", "--write-runs", "runs"];
     let other = format!("other={}", golden("modernbert_v5"));
     let more = ["--price", "box=0.5", "--model", &other, "--embedder", "tiny"];
@@ -378,6 +378,12 @@ fn what_is_wrong_is_named_and_counted() {
     assert!(said.contains("raise --depth"), "{said}");
     let said = place.refused(&[&["words", "--price", "box"], &models[..]].concat());
     assert!(said.contains("write NAME=USD_PER_HOUR"), "{said}");
+
+    let embedder_alone = [&["words", "--systems", "bm25"], &models[..2]].concat();
+    let said = place.refused(&[&embedder_alone[..], &["--fit", "fusion,gate"]].concat());
+    assert!(said.contains("--fit gate needs a reranker"), "{said}");
+    let said = place.refused(&[&["words", "--systems", "bm25+rerank@5"], &models[..2]].concat());
+    assert!(said.contains("system `bm25+rerank@5` needs a reranker"), "{said}");
 
     // What is odd but possible is counted in the report.
     place.write("odd.tsv", "query-id\tcorpus-id\tscore\nq0\td0\t1\nq0\tgone\t1\nq99\td1\t1\nq1\td1\t0\n");
