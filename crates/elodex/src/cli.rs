@@ -3,6 +3,7 @@
 use crate::audit::AuditArgs;
 use crate::evaluation::EvalArgs;
 use crate::library::LibraryArgs;
+use crate::load::LoadArgs;
 use crate::settings::{LocalFlags, SettingFlags, StoreFlags};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -35,6 +36,11 @@ pub(crate) enum Command {
     Eval(Box<EvalArgs>),
     /// Say why a few queries do not find what answers them, and which change would help.
     Audit(Box<AuditArgs>),
+    /// Measure a running server under load.
+    Bench {
+        #[command(subcommand)]
+        command: BenchCommand,
+    },
     /// Look after collections.
     Collections {
         #[command(subcommand)]
@@ -223,6 +229,12 @@ pub(crate) enum ListChoice {
     Hybrid,
     Dense,
     Lexical,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Search at fixed rates, in an open loop: throughput, latency, errors and shed load of each rate.
+    Serve(Box<LoadArgs>),
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,6 +6,7 @@ mod commands;
 mod corpus;
 mod evaluation;
 mod library;
+mod load;
 mod output;
 mod settings;
 mod sources;

@@ -58,6 +58,10 @@ fn help() {
         "collections create",
         "backup",
         "restore",
+        "eval",
+        "audit",
+        "bench",
+        "bench serve",
     ] {
         let mut arguments: Vec<&str> = command.split(' ').collect();
         arguments.push("--help");

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod bench;
 mod collections;
 mod config;
 mod demo;
@@ -62,6 +63,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Audit(arguments) => {
             audit::audit(&settings(config, arguments.target.settings.0.clone())?, &arguments)?;
         }
+        Command::Bench { command } => return bench::run(&command),
         Command::Collections { command, target } => {
             collections::run(&settings(config, target.settings.0.clone())?, &target, &command)?;
         }

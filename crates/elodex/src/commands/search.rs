@@ -70,7 +70,7 @@ pub(crate) fn first_stage(
 }
 
 /// A choice as the command line and the API write it.
-fn value_name(choice: impl ValueEnum) -> String {
+pub(crate) fn value_name(choice: impl ValueEnum) -> String {
     choice.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 

@@ -21,6 +21,11 @@ use elodex_types::TruncationPolicy;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+/// A time above 0, written as settings write it.
+pub(crate) fn time(text: &str) -> Result<std::time::Duration, String> {
+    Seconds::parse(text).map(|Seconds(time)| time)
+}
+
 /// What is known of a setting before anybody sets it.
 #[derive(Debug)]
 pub(crate) struct Definition {

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod audit;
+mod bench;
 mod eval;
 mod library;
 mod models;
