@@ -23,13 +23,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 /// Candidates kept while the graph is walked, at least.
 const SEARCH_BEAM: usize = 128;
 /// Candidates kept for each result wanted, where that is more.
-const BEAM_PER_RESULT: f64 = 1.25;
+const BEAM_PER_RESULT: f64 = 1.6;
 /// Candidates of int8 vectors that are compared again as f32, for each result wanted.
-const OVERSAMPLING: f64 = 2.0;
+const OVERSAMPLING: f64 = 1.5;
 /// Points in one operation: a record of the write-ahead log.
 const POINTS_PER_OPERATION: usize = 256;
 /// Candidates fetched beyond the limit, so that of as many equal scores at the cut those with the lowest ids stay.
-const TIES: usize = 32;
+const TIES: usize = 8;
 /// A limit beyond this is compared with the number of points, for which qdrant-edge would reserve memory.
 const LARGE_LIMIT: usize = 10_000;
 /// Attributes that have an index; conditions on further ones look at the points.

@@ -18,7 +18,7 @@ pub(crate) const TERMS: &str = "terms";
 /// Links of a node in the graph.
 const GRAPH_LINKS: usize = 16;
 /// Neighbours looked at while the graph is built.
-const BUILD_BEAM: usize = 128;
+const BUILD_BEAM: usize = 256;
 /// Kilobytes of vectors beyond which segments are not merged: what is added to a collection of any size makes graphs of
 /// this size again, not of all of it. Some 340,000 vectors of 384 components.
 const LARGEST_MERGED_KB: usize = 512 << 10;

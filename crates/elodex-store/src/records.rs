@@ -41,9 +41,9 @@ pub struct Chunking {
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// As computed.
-    #[default]
     F32,
     /// One byte per component in memory for the search, f32 on disk for the final scores.
+    #[default]
     Int8,
 }
 
