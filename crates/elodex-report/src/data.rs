@@ -41,7 +41,7 @@ pub struct Report {
 pub struct Machine {
     /// The processor's own name.
     pub processor: String,
-    /// Threads that models ran on.
+    /// Threads that models ran on; 0: not known, as that of a server.
     pub threads: usize,
     /// The instruction set the kernels used.
     pub isa: String,

@@ -121,7 +121,10 @@ fn made(report: &Report) -> Markup {
         dl {
             dt { "Made" } dd { (report.made) " by elodex " (report.elodex) }
             dt { "Machine" } dd {
-                (machine.processor) ", " (counted(machine.threads, "thread", "threads")) ", " (machine.isa)
+                (machine.processor)
+                @if machine.threads > 0 {
+                    ", " (counted(machine.threads, "thread", "threads")) ", " (machine.isa)
+                }
             }
             @for note in &report.notes {
                 dt { "Note" } dd { (note) }

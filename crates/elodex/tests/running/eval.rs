@@ -148,14 +148,22 @@ fn a_folder_is_ingested_once_and_its_systems_are_measured() {
     assert!(place.path("runs/dense_model=other_dim=32.trec").is_file());
     assert!(place.read("r.html").contains("bm25+rerank@30"));
 
-    // The next time everything is there.
-    let (again, said) = place.report(&["words", "--systems", "bm25"]);
+    // The next time everything is there, and several queries at once change no order.
+    let (again, said) =
+        place.report(&["words", "--systems", "bm25", "--concurrency", "3", "--embedder", "tiny"]);
+    assert!(again["notes"].to_string().contains("latency is that of 3 queries at once"), "{again}");
     assert!(said.contains("is there from an earlier evaluation") && !said.contains("ingesting"), "{said}");
     assert_eq!(system(&again, "bm25")["means"], system(&report, "bm25")["means"]);
     let other = place.read("words/corpus.jsonl").replace("anchor", "anchors");
     place.write("words/corpus.jsonl", &other);
-    let (_, said) = place.report(&["words", "--systems", "bm25", "--chunked"]);
+    // Where documents are chunks, every second stage is run: what it saw does not follow from a deeper one.
+    let systems = "bm25+rerank@5,bm25+rerank@10";
+    let (chunks, said) = place.report(&["words", "--systems", systems, "--chunked"]);
     assert!(said.contains("ingesting 30 documents into `words-chunks-"), "{said}");
+    let shallow = system(&chunks, "bm25+rerank@5");
+    assert!(!shallow["description"].as_str().unwrap().contains("order from"), "{shallow}");
+    let known = |point: &&Value| !point["reranked"].is_null();
+    assert_eq!(shallow["depths"].as_array().unwrap().iter().filter(known).count(), 1, "{shallow}");
 }
 
 #[test]
