@@ -58,11 +58,13 @@ fn plot(systems: &[&SystemReport]) -> Markup {
         description: described.join("; "),
         size: (900, rows.len() as u32 * ROW + 74),
     };
-    // Figures stand behind the longest bar.
+    // Names stand left of the bars, as far as they fit; figures behind the longest bar.
+    let longest = systems.iter().map(|system| system.name.chars().count()).max().unwrap_or(0);
+    let left = (longest * 7 + 16).clamp(110, 400) as u32;
     let across = Axis::linear(0.0, slowest * 1.32, 8, "milliseconds", plain);
     let up = Axis { low: -(rows.len() as f64), high: 0.0, ticks: Vec::new(), title: "" };
     plot.draw("latency", |area| {
-        let mut chart = chart(area, &Room { left: 110, bottom: 46 }, &across, &up)?;
+        let mut chart = chart(area, &Room { left, bottom: 46 }, &across, &up)?;
         for (at, row) in rows.iter().enumerate() {
             let middle = -(at as f64) - 0.5;
             let (zero, line) = chart.backend_coord(&(0.0, middle));
