@@ -2,6 +2,7 @@
 
 use super::asking::{self, at_depth};
 use super::latency;
+use super::places::Place;
 use super::prices::{Demand, Prices};
 use super::runner::Ran;
 use super::systems::Lists;
@@ -63,7 +64,10 @@ impl Yardstick<'_> {
             let first = firsts.get(position).copied().flatten();
             let first_ran = first.and_then(|first| ran.get(first));
             let report = &mut measured.systems[position];
-            report.description = ran_here.system.description();
+            report.description = {
+                let Place { model, dimensions, .. } = &ran_here.place;
+                ran_here.system.description(model, *dimensions, ran_here.reranker.as_deref())
+            };
             if let Some(source) = &ran_here.taken_from {
                 report
                     .description
@@ -85,7 +89,11 @@ impl Yardstick<'_> {
             };
             report.costs = prices.of(&demand);
             if let Some(first) = first {
-                report.depths = self.depth_curve(&measured.runs[first], Some(ran_here))?;
+                // The curve of the deeper system has what is taken from it.
+                report.depths = match ran_here.taken_from {
+                    Some(_) => Vec::new(),
+                    None => self.depth_curve(&measured.runs[first], Some(ran_here))?,
+                };
                 report.moves = self.moves(&measured.runs[first], &measured.runs[position]);
             }
         }

@@ -67,27 +67,20 @@ impl System {
         Self { first: self.first.clone(), second: None }
     }
 
-    /// What it runs, in a line.
-    pub(crate) fn description(&self) -> String {
+    /// What it runs, in a line: over vectors of `embedder` with `dimensions`, reranked by `reranker`.
+    pub(crate) fn description(&self, embedder: &str, dimensions: usize, reranker: Option<&str>) -> String {
+        let vectors = format!("{embedder} with {dimensions} dimensions");
         let mut text = match self.first.lists {
             Lists::Bm25 => "BM25".to_owned(),
-            Lists::Dense => "vectors".to_owned(),
-            Lists::Hybrid(None) => "vectors and BM25, fused by rank with the collection's weights".to_owned(),
+            Lists::Dense => vectors,
+            Lists::Hybrid(None) => format!("{vectors} and BM25, fused by rank with the collection's weights"),
             Lists::Hybrid(Some(Weights { dense, lexical })) => {
-                format!("vectors and BM25, fused by rank with weights {dense} and {lexical}")
+                format!("{vectors} and BM25, fused by rank with weights {dense} and {lexical}")
             }
         };
-        if let Some(model) = &self.first.model {
-            text.push_str(&format!(", embedder {model}"));
-        }
-        if let Some(dimensions) = self.first.dimensions {
-            text.push_str(&format!(", {dimensions} dimensions"));
-        }
         if let Some(second) = &self.second {
-            text.push_str(&format!("; the first {} reranked", second.depth));
-            if let Some(model) = &second.model {
-                text.push_str(&format!(" by {model}"));
-            }
+            let reranker = reranker.or(second.model.as_deref()).unwrap_or("the reranker");
+            text.push_str(&format!("; the first {} reranked by {reranker}", second.depth));
         }
         text
     }
@@ -234,9 +227,10 @@ mod tests {
         assert_eq!(parsed("bm25+rerank:model=x").to_string(), "bm25+rerank@100:model=x");
         assert_eq!(parsed("dense:dim=8+rerank").first_stage(), parsed("dense:dim=8"));
         assert_eq!(
-            parsed("hybrid:weights=1/0+rerank@5:model=x").description(),
-            "vectors and BM25, fused by rank with weights 1 and 0; the first 5 reranked by x"
+            parsed("hybrid:weights=1/0+rerank@5").description("mini", 384, Some("x")),
+            "mini with 384 dimensions and BM25, fused by rank with weights 1 and 0; the first 5 reranked by x"
         );
+        assert_eq!(parsed("bm25").description("mini", 384, None), "BM25");
     }
 
     #[test]

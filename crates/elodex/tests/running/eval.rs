@@ -137,6 +137,7 @@ fn a_folder_is_ingested_once_and_its_systems_are_measured() {
     // What is taken from the deeper second stage is what the shallower one serves, at every depth.
     let shallow = system(&report, "bm25+rerank@10");
     assert!(shallow["description"].as_str().unwrap().contains("order from bm25+rerank@30"), "{shallow}");
+    assert_eq!(shallow["depths"], serde_json::json!([]));
     let curve = reranked["depths"].as_array().unwrap();
     let at = |depth: u64| curve.iter().find(|point| point["depth"] == depth).unwrap();
     assert_eq!(at(10)["reranked"], shallow["means"][0]["mean"]);
