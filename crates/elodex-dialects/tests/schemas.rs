@@ -88,6 +88,7 @@ fn required_fields_of_the_search_api_agree() {
     check::<elodex::CreateCollectionBody>("/v1/collections/create", &["name"]);
     check::<elodex::CollectionBody>("/v1/collections/get-info", &["name"]);
     check::<elodex::SetWeightsBody>("/v1/collections/set-weights", &["name", "weights"]);
+    check::<elodex::SetPolicyBody>("/v1/collections/set-policy", &["name", "policy"]);
 }
 
 #[test]

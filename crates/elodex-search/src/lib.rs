@@ -20,6 +20,7 @@ mod ingest;
 mod lexical;
 mod models;
 mod options;
+mod policy;
 mod query;
 
 pub use engine::SearchEngine;

@@ -26,7 +26,7 @@ pub use filter::{Filter, Test};
 pub use fingerprint::{ParseFingerprintError, SpaceFingerprint};
 pub use score::{Score, ScoreKind};
 pub use search::{
-    CollectionInfo, Content, Conversation, CreateCollection, DocumentInfo, Explanation, Message, NewDocument,
+    Arm, Assignment, CollectionInfo, Content, Conversation, CreateCollection, DocumentInfo, Explanation, Message, NewDocument,
     PageInfo, Place, Rerank, RerankStatus, SearchHit, SearchRequest, SearchResponse, SearchTiming,
     StatusCounts, Unit, Weights,
 };

@@ -67,6 +67,8 @@ fn spend_more(request: &mut SearchRequest, library: &Library, app: &App) -> Resu
     let default_is_served = app.models()?.resolve("", ModelKind::Reranker, None).is_ok();
     let (model, depth) = match std::mem::take(&mut request.rerank) {
         Rerank::On { model, depth } => (model, depth),
+        Rerank::Auto { model } if model.is_some() || default_is_served => (model, None),
+        Rerank::Auto { .. } => return Ok(()),
         Rerank::Off if default_is_served && request.query.is_some() => (None, None),
         Rerank::Off => return Ok(()),
     };

@@ -71,6 +71,10 @@ impl Local {
                 engine.set_weights(&name, weights)?;
                 render(&engine.collection_info(&name)?)
             }
+            WriteCall::SetPolicy { name, policy, render } => {
+                engine.set_policy(&name, policy.as_deref())?;
+                render(&engine.collection_info(&name)?)
+            }
             WriteCall::Add { collection, document, overwrite, render } => {
                 engine.add(&collection, vec![document], overwrite)?;
                 render(&())

@@ -79,6 +79,7 @@ pub fn settings() -> CollectionSettings {
         language: None,
         precision: Precision::F32,
         weights: Weights::default(),
+        policy: None,
     }
 }
 
