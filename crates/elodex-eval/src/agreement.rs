@@ -51,8 +51,8 @@ pub fn rank_biased_overlap<T: Eq + Hash>(one: &[T], other: &[T], persistence: f6
             sum += shared_at_short as f64 * beyond / (short.len() * depth) as f64 * weight;
         }
     }
-    let agreement = (shared - shared_at_short) as f64 / long.len() as f64
-        + shared_at_short as f64 / short.len() as f64;
+    let agreement =
+        (shared - shared_at_short) as f64 / long.len() as f64 + shared_at_short as f64 / short.len() as f64;
     (1.0 - persistence) / persistence * sum + agreement * weight
 }
 

@@ -22,6 +22,7 @@ mod models;
 mod options;
 mod policy;
 mod query;
+mod shadow;
 
 pub use engine::SearchEngine;
 pub use error::{Error, ErrorKind, Result};
@@ -30,3 +31,7 @@ pub use lexical::{B, K1, TERMS_VERSION};
 pub use models::Models;
 pub use options::{RewriterOptions, SearchOptions};
 pub use query::MOST_RERANKED;
+pub use shadow::{
+    ArmReport, Experiment, ExperimentReport, Mode, Pipeline, PipelineReport, ShadowLimits, ShadowReport,
+    SplitReport, Summary,
+};

@@ -10,8 +10,8 @@ pub use collections::{
     CollectionBody, CollectionsAnswer, CreateCollectionBody, SetPolicyBody, SetWeightsBody,
 };
 pub use search::{
-    ListName, MessageBody, RerankBody, RerankWord, SearchAnswer, SearchBody, SearchResult, StageTimes, UnitName,
-    WeightsBody,
+    ListName, MessageBody, RerankBody, RerankWord, SearchAnswer, SearchBody, SearchResult, StageTimes,
+    UnitName, WeightsBody,
 };
 
 use crate::problem::Problem;

@@ -257,7 +257,8 @@ fn read_rerank(fields: &Fields<'_>) -> Result<Rerank, Problem> {
         Some("true") => Ok(Rerank::On { model: None, depth: None }),
         Some("\"auto\"") => Ok(Rerank::Auto { model: None }),
         Some(other) if !other.starts_with('{') => {
-            let message = "rerank: send `true`, `false`, `\"auto\"`, or an object with a `model` and a `depth`";
+            let message =
+                "rerank: send `true`, `false`, `\"auto\"`, or an object with a `model` and a `depth`";
             Err(shape(Reason::Invalid, message, fields.at("rerank")))
         }
         Some(_) => {
@@ -266,7 +267,9 @@ fn read_rerank(fields: &Fields<'_>) -> Result<Rerank, Problem> {
             let model = rerank.optional("model")?;
             let depth = rerank.optional("depth")?.map(|Whole(depth): Positive| depth);
             match (rerank.defaulted("auto", false)?, depth) {
-                (true, Some(_)) => Err(rerank.refuse("depth", "with `auto` the policy says how deep; send one of them")),
+                (true, Some(_)) => {
+                    Err(rerank.refuse("depth", "with `auto` the policy says how deep; send one of them"))
+                }
                 (true, None) => Ok(Rerank::Auto { model }),
                 (false, depth) => Ok(Rerank::On { model, depth }),
             }

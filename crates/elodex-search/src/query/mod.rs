@@ -64,9 +64,19 @@ impl SearchEngine {
     /// says so, unless a threshold was set and it scored nothing. [`ErrorKind::Upstream`](crate::ErrorKind::Upstream) where
     /// a rewrite was insisted on and the chat model failed.
     pub fn search(&self, request: &SearchRequest, context: &CallContext) -> Result<SearchResponse> {
+        let assigned = self.experiments.assign(request, context);
+        let changed = assigned.and_then(|assigned| assigned.changed(request));
         let caller = Caller { context, latency: Latency::Auto };
-        let response = self.shared.search(request, caller)?;
+        let outcome = self.shared.search(changed.as_ref().unwrap_or(request), caller);
+        if let Some(assigned) = assigned {
+            assigned.count(&outcome);
+        }
+        let mut response = outcome?;
+        response.experiment = assigned.map(|assigned| assigned.assignment());
         self.record_usage(UsageKind::Queries, &request.collection, response.usage.bytes);
+        if !assigned.is_some_and(|assigned| assigned.is_treated()) {
+            self.experiments.follow(request, &response);
+        }
         Ok(response)
     }
 }

@@ -63,7 +63,9 @@ impl Shared {
         let fusion = policy.and_then(|policy| policy.fusion.as_ref());
         let rerank = policy.and_then(|policy| policy.rerank.as_ref());
         let gate = match request.rerank {
-            Rerank::Auto { .. } => rerank.filter(|rerank| fitted_for(&rerank.model)).map(|rerank| rerank.gate),
+            Rerank::Auto { .. } => {
+                rerank.filter(|rerank| fitted_for(&rerank.model)).map(|rerank| rerank.gate)
+            }
             Rerank::Off | Rerank::On { .. } => None,
         };
         let named_depth = match request.rerank {

@@ -95,7 +95,11 @@ struct Lists {
 }
 
 /// Both lists at the same time; one that is not asked is empty.
-fn ask(index: &dyn ChunkIndex, search: &Search<'_>, [dense_depth, lexical_depth]: [usize; 2]) -> Result<Lists> {
+fn ask(
+    index: &dyn ChunkIndex,
+    search: &Search<'_>,
+    [dense_depth, lexical_depth]: [usize; 2],
+) -> Result<Lists> {
     let condition = search.condition.as_ref();
     let exact = search.request.exact;
     let dense = || timed(|| search.vector.map(|vector| index.dense(vector, condition, dense_depth, exact)));
