@@ -53,7 +53,8 @@ pub fn rank_biased_overlap<T: Eq + Hash>(one: &[T], other: &[T], persistence: f6
     }
     let agreement =
         (shared - shared_at_short) as f64 / long.len() as f64 + shared_at_short as f64 / short.len() as f64;
-    (1.0 - persistence) / persistence * sum + agreement * weight
+    // Rounding may leave it a little above 1.
+    ((1.0 - persistence) / persistence * sum + agreement * weight).min(1.0)
 }
 
 #[cfg(test)]
