@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod doctor;
 mod embed;
+mod experiments;
 mod ingest;
 mod inputs;
 mod keys;
@@ -57,6 +58,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Collections { command, target } => {
             collections::run(&settings(config, target.settings.0.clone())?, &target, &command)?;
         }
+        Command::Experiments(arguments) => experiments::show(&arguments)?,
         Command::Backup(arguments) => {
             backup::backup(&settings(config, arguments.target.settings.0.clone())?, &arguments)?;
         }

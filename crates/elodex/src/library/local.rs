@@ -24,7 +24,7 @@ impl Local {
         let settings = Settings::read(sources)?;
         let models = crate::commands::models(sources, models)?;
         let models = Arc::new(store::load_models(&settings, models)?);
-        let (engine, _) = store::open(&settings, Arc::clone(&models))?;
+        let (engine, _) = store::open(&settings, Arc::clone(&models), &[])?;
         Ok(Self { engine, models })
     }
 
