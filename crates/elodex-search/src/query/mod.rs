@@ -172,18 +172,9 @@ impl Shared {
         timing.fuse = started.elapsed().saturating_sub(timing.dense.max(timing.lexical));
 
         let started = Instant::now();
-        let mut second = Outcome::none(match request.rerank {
-            Rerank::Off => "not asked for",
-            Rerank::On { .. } | Rerank::Auto { .. } => {
-                "no reranker is served here, so the first stage's order stands"
-            }
-        });
         let spared = plan.spared(&found.candidates);
-        let spares = spared.is_some();
-        if let Some(reason) = spared {
-            second = Outcome::none(reason);
-        }
-        let mut reranking = reranker.filter(|_| !spares).map(|(name, service)| Reranking {
+        let reranker = reranker.filter(|_| spared.is_none());
+        let mut reranking = reranker.map(|(name, service)| Reranking {
             name,
             service,
             query: &folded.query,
@@ -191,6 +182,7 @@ impl Shared {
             clock,
             calibration: plan.calibration,
         });
+        let mut second = Outcome::none(spared.unwrap_or_else(|| plan::none_asked_for(request).to_owned()));
         if let Some(running) = &reranking {
             second = rerank::rerank(running, &mut found.candidates, plan.rerank_depth);
             if let Some(failure) = second.failure.take() {

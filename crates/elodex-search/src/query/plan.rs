@@ -98,6 +98,16 @@ impl Shared {
     }
 }
 
+/// Why a request for which no reranker was found or looked for has no second stage.
+pub(super) fn none_asked_for(request: &SearchRequest) -> &'static str {
+    match request.rerank {
+        Rerank::Off => "not asked for",
+        Rerank::On { .. } | Rerank::Auto { .. } => {
+            "no reranker is served here, so the first stage's order stands"
+        }
+    }
+}
+
 /// The policy's depths where they bring `needed` candidates, else so many of both lists.
 fn fitted_depths(fusion: &FusionPolicy, needed: usize) -> [usize; 2] {
     let fitted = [fusion.dense_depth, fusion.lexical_depth];
