@@ -38,6 +38,7 @@ fn sample(name: &str) -> Value {
     match name {
         "documents" | "texts" => json!(["text"]),
         "content" => json!({"type": "text", "text": "text"}),
+        "policy" => json!({"version": 1}),
         "weights" => json!({"dense": 1, "lexical": 1}),
         "k" | "page_index" | "start_time" | "end_time" => json!(1),
         "permission" => json!("all"),
