@@ -23,7 +23,7 @@ impl Default for Series {
     }
 }
 
-/// What is told of a [`Series`]; without numbers all is `None`.
+/// Numbers summed up; without any all is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Summary {
     /// Numbers in all.
