@@ -123,6 +123,15 @@ pub enum WriteCall {
         /// Writes the answer.
         render: Render<CollectionInfo>,
     },
+    /// Changes what a collection's labels decided.
+    SetPolicy {
+        /// Its name.
+        name: String,
+        /// The policy from now on, as JSON; `None`: none.
+        policy: Option<String>,
+        /// Writes the answer.
+        render: Render<CollectionInfo>,
+    },
     /// Adds a document; answered with 201 where the path is new.
     Add {
         /// To which collection.

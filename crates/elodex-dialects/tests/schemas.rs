@@ -38,6 +38,7 @@ fn sample(name: &str) -> Value {
     match name {
         "documents" | "texts" => json!(["text"]),
         "content" => json!({"type": "text", "text": "text"}),
+        "policy" => json!({"version": 1}),
         "weights" => json!({"dense": 1, "lexical": 1}),
         "k" | "page_index" | "start_time" | "end_time" => json!(1),
         "permission" => json!("all"),
@@ -88,6 +89,7 @@ fn required_fields_of_the_search_api_agree() {
     check::<elodex::CreateCollectionBody>("/v1/collections/create", &["name"]);
     check::<elodex::CollectionBody>("/v1/collections/get-info", &["name"]);
     check::<elodex::SetWeightsBody>("/v1/collections/set-weights", &["name", "weights"]);
+    check::<elodex::SetPolicyBody>("/v1/collections/set-policy", &["name", "policy"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// The candidate that the first one's lead is measured against.
-const RIVAL: usize = 3;
+pub const RIVAL: usize = 3;
 
 /// When and how deep to rerank.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,25 @@ pub struct GateSetting {
     pub skip_margin: Option<f64>,
     /// How many of the first candidates are reranked otherwise.
     pub depth: usize,
+}
+
+impl GateSetting {
+    /// Whether the second stage is skipped where the first candidate leads by `lead`, as [`lead`] gives it.
+    pub fn skips(&self, lead: Option<f64>) -> bool {
+        match (lead, self.skip_margin) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(lead), Some(least)) => lead >= least,
+        }
+    }
+}
+
+/// By how much the first of the candidates' scores, best first, leads the third, or the last of two; `None` where there
+/// is nothing to rerank. No more than the first [`RIVAL`] scores are read.
+pub fn lead(scores: impl IntoIterator<Item = f32>) -> Option<f64> {
+    let mut scores = scores.into_iter().take(RIVAL).map(f64::from);
+    let first = scores.next()?;
+    scores.last().map(|rival| first - rival)
 }
 
 /// The settings a fit chooses from.
@@ -197,7 +216,7 @@ impl Query {
             (depth, objective.value(name, &order))
         };
         Ok(Self {
-            margin: margin(candidates),
+            margin: lead(candidates.iter().map(|candidate| candidate.score)),
             candidates: candidates.len(),
             unranked: objective.value(name, &order),
             reranked: depths.iter().map(reranked).collect(),
@@ -205,24 +224,13 @@ impl Query {
     }
 
     fn outcome(&self, setting: &GateSetting) -> Outcome {
-        let skips = match (self.margin, setting.skip_margin) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(margin), Some(least)) => margin >= least,
-        };
+        let skips = setting.skips(self.margin);
         let reranked = self.reranked.iter().find(|(depth, _)| *depth == setting.depth).filter(|_| !skips);
         match reranked {
             Some(&(depth, value)) => Outcome { value, pairs: depth.min(self.candidates) as f64 },
             None => Outcome { value: self.unranked, pairs: 0.0 },
         }
     }
-}
-
-/// By how much the first candidate leads the third, or the last of two.
-fn margin(candidates: &[Scored]) -> Option<f64> {
-    let rival = candidates.get(RIVAL.min(candidates.len()).checked_sub(1).filter(|&rival| rival > 0)?)?;
-    let first = candidates.first()?;
-    Some(f64::from(first.score) - f64::from(rival.score))
 }
 
 /// Every pair of depth and margin, today's way first.
@@ -298,7 +306,8 @@ mod tests {
         fn the_planted_rule_is_found(easy in 30_usize..70, seed: u64) {
             let data = planted(easy, 9, seed);
             let fit = fitted(&data, 0.0);
-            let margins = data.1.queries().filter_map(|(_, candidates)| margin(candidates));
+            let lead_of = |candidates: &[Scored]| lead(candidates.iter().map(|candidate| candidate.score));
+            let margins = data.1.queries().filter_map(|(_, candidates)| lead_of(candidates));
             let least_easy = margins.take(easy).min_by(f64::total_cmp);
             prop_assert_eq!(fit.setting, GateSetting { skip_margin: least_easy, depth: 10 });
             // Every easy query is skipped, and beyond them only what shows as a loss: the hard ones with the largest
@@ -353,12 +362,17 @@ mod tests {
 
     #[test]
     fn margins_of_short_lists() {
-        let list = |scores: &[f32]| -> Vec<Scored> {
-            scores.iter().map(|&score| Scored { document: score.to_string(), score }).collect()
-        };
-        assert_eq!(margin(&list(&[4.0, 3.0, 1.5, 0.0])), Some(2.5));
-        assert_eq!(margin(&list(&[4.0, 3.0])), Some(1.0));
-        assert_eq!((margin(&list(&[4.0])), margin(&[])), (None, None));
+        assert_eq!(lead([4.0, 3.0, 1.5, 0.0]), Some(2.5));
+        assert_eq!(lead([4.0, 3.0]), Some(1.0));
+        assert_eq!((lead([4.0]), lead([])), (None, None));
+    }
+
+    #[test]
+    fn a_gate_skips_from_its_margin_on_and_where_there_is_nothing_to_order() {
+        let gate = |skip_margin| GateSetting { skip_margin, depth: 10 };
+        assert!(gate(Some(0.5)).skips(Some(0.5)) && !gate(Some(0.5)).skips(Some(0.49)));
+        assert!(!gate(None).skips(Some(9.0)));
+        assert!(gate(None).skips(None) && gate(Some(0.5)).skips(None));
     }
 
     #[test]

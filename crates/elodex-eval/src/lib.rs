@@ -23,12 +23,14 @@
 //!   counted and the first named by file and line; what is odd but possible stays, and [`Audit`] counts it.
 //! - [`Measure`] and [`Evaluation`] have `trec_eval`'s definitions, ties and rounding included, and are tested
 //!   against it. [`Ceiling`] is what a perfect reranker could reach.
+//! - [`overlap`] and [`rank_biased_overlap`] compare two rankings where there are no labels.
 //! - [`significance`]: intervals of means, paired tests of two systems.
 //! - [`fusion`], [`calibration`] and [`gate`] fit from labels, and report what the fit is worth on queries it has not
 //!   seen.
 //!
 //! Whatever is random has a seed: one build gives the same numbers again.
 
+mod agreement;
 mod audit;
 pub mod calibration;
 mod ceiling;
@@ -46,6 +48,7 @@ mod qrels;
 mod run;
 pub mod significance;
 
+pub use agreement::{PERSISTENCE, overlap, rank_biased_overlap};
 pub use audit::{Audit, Finding, FindingKind};
 pub use ceiling::{Ceiling, perfect_rerank};
 pub use collection::{BeirFolder, Document, read_queries};

@@ -2,6 +2,7 @@
 
 use crate::engine::Shared;
 use crate::lexical::TERMS_VERSION;
+use crate::policy::ReadPolicy;
 use crate::{Error, ErrorKind, Result, error, ingest};
 use elodex_engine::EmbedService;
 use elodex_store::{ChunkIndex, Collection, CollectionId, CollectionSettings, IndexSpec, Space};
@@ -14,9 +15,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 pub(crate) struct OpenCollection {
     pub(crate) id: CollectionId,
     pub(crate) name: String,
-    /// As it was opened: the weights may have changed since.
+    /// As it was opened: weights and policy may have changed since.
     pub(crate) settings: CollectionSettings,
     pub(crate) index: Arc<dyn ChunkIndex>,
+    pub(crate) policy: ReadPolicy,
     readers: RwLock<()>,
     /// Terms of an average chunk, as the weights that are being written assume.
     average: Mutex<Option<f32>>,
@@ -54,6 +56,7 @@ impl OpenCollection {
             name: collection.name.clone(),
             settings: collection.settings.clone(),
             index: opened.index,
+            policy: ReadPolicy::default(),
             readers: RwLock::new(()),
             average: Mutex::new(caught_up.average),
             settled: AtomicBool::new(false),

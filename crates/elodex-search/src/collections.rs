@@ -50,6 +50,7 @@ impl SearchEngine {
             language,
             precision: precision(request.precision.as_deref())?,
             weights,
+            policy: None,
         })
     }
 
@@ -195,7 +196,7 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-fn check_weights(weights: Weights) -> Result<()> {
+pub(crate) fn check_weights(weights: Weights) -> Result<()> {
     let Weights { dense, lexical } = weights;
     let usable = |weight: f32| weight.is_finite() && weight >= 0.0;
     if !usable(dense) || !usable(lexical) || dense + lexical == 0.0 {
@@ -233,7 +234,7 @@ fn precision(name: Option<&str>) -> Result<Precision> {
 /// A collection as callers see it.
 fn info(view: &dyn CatalogView, collection: Collection) -> Result<CollectionInfo> {
     let counts = view.counts(collection.id).map_err(error::of)?;
-    let CollectionSettings { space, chunking, language, precision, weights } = collection.settings;
+    let CollectionSettings { space, chunking, language, precision, weights, policy } = collection.settings;
     Ok(CollectionInfo {
         name: collection.name,
         created: crate::documents::since_epoch(collection.created).as_secs(),
@@ -250,6 +251,7 @@ fn info(view: &dyn CatalogView, collection: Collection) -> Result<CollectionInfo
             Precision::Int8 => "int8".into(),
         },
         weights,
+        policy,
         status: status(counts),
     })
 }

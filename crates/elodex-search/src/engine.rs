@@ -3,6 +3,7 @@
 use crate::collection::OpenCollection;
 use crate::ingest::Ingestion;
 use crate::query::UsageMeter;
+use crate::shadow::Experiments;
 use crate::{Error, ErrorKind, Models, Result, SearchOptions, error};
 use elodex_store::{Catalog, Collection, CollectionId, IndexBackend};
 use std::collections::HashMap;
@@ -13,6 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub struct SearchEngine {
     pub(crate) shared: Arc<Shared>,
     pub(crate) ingestion: Arc<Ingestion>,
+    pub(crate) experiments: Arc<Experiments>,
 }
 
 /// What queries and ingestion share.
@@ -32,6 +34,7 @@ impl SearchEngine {
     ///
     /// # Errors
     /// Where the catalog or the backend cannot be read. An index that cannot is made again, not an error.
+    /// [`ErrorKind::Request`] for an experiment that could not run, [`ErrorKind::NotFound`] for its reranker.
     pub fn open(
         catalog: Arc<dyn Catalog>,
         indexes: Arc<dyn IndexBackend>,
@@ -40,6 +43,7 @@ impl SearchEngine {
     ) -> Result<Self> {
         let usage = UsageMeter::default();
         let shared = Arc::new(Shared { catalog, indexes, models, options, usage, open: RwLock::default() });
+        let experiments = Arc::new(Experiments::start(&shared)?);
         let collections = shared.catalog.view().and_then(|view| view.collections()).map_err(error::of)?;
         let known: Vec<CollectionId> = collections.iter().map(|collection| collection.id).collect();
         for stray in shared.indexes.collections().map_err(error::of)? {
@@ -51,7 +55,7 @@ impl SearchEngine {
             shared.open_collection(collection)?;
         }
         let ingestion = Arc::new(Ingestion::start(&shared)?);
-        Ok(Self { shared, ingestion })
+        Ok(Self { shared, ingestion, experiments })
     }
 
     /// The catalog.
@@ -59,8 +63,9 @@ impl SearchEngine {
         &self.shared.catalog
     }
 
-    /// Stops ingesting, writes indexes through, and returns. What is not ingested yet goes on at the next start.
+    /// Stops experiments and ingesting, writes indexes through, and returns. What is not ingested yet goes on at the next start.
     pub fn shutdown(&self) {
+        self.experiments.stop();
         self.ingestion.stop();
         self.shared.write_usage();
     }

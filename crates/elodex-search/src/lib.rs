@@ -20,7 +20,9 @@ mod ingest;
 mod lexical;
 mod models;
 mod options;
+mod policy;
 mod query;
+mod shadow;
 
 pub use engine::SearchEngine;
 pub use error::{Error, ErrorKind, Result};
@@ -29,3 +31,7 @@ pub use lexical::{B, K1, TERMS_VERSION};
 pub use models::Models;
 pub use options::{RewriterOptions, SearchOptions};
 pub use query::MOST_RERANKED;
+pub use shadow::{
+    ArmReport, Experiment, ExperimentReport, Mode, Pipeline, PipelineReport, ShadowLimits, ShadowReport,
+    SplitReport, Summary,
+};

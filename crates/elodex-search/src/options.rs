@@ -1,5 +1,6 @@
 //! The deployment's choices.
 
+use crate::Experiment;
 use std::time::Duration;
 
 /// What a deployment chooses, with defaults for one machine.
@@ -28,6 +29,8 @@ pub struct SearchOptions {
     pub optimise_after: u64,
     /// The chat model that rewrites conversations.
     pub rewriter: Option<RewriterOptions>,
+    /// Second pipelines on live queries.
+    pub experiments: Vec<Experiment>,
 }
 
 impl Default for SearchOptions {
@@ -44,6 +47,7 @@ impl Default for SearchOptions {
             flush_interval: Duration::from_secs(5),
             optimise_after: 50_000,
             rewriter: None,
+            experiments: Vec::new(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! process. No label comes from a client: paths, models and keys are those of the configuration.
 
 use crate::registry::{ModelRegistry, ServedModel};
+use elodex_search::ExperimentReport;
 use elodex_types::{Lane, SearchTiming, StatusCounts, Timing, Usage};
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
@@ -21,6 +22,13 @@ const SEARCH_STAGE: &str = "elodex_search_stage_duration_seconds";
 const DOCUMENTS: &str = "elodex_documents";
 const CHUNKS: &str = "elodex_chunks";
 const INDEXED_BYTES: &str = "elodex_indexed_bytes";
+const EXPERIMENT_SEARCHES: &str = "elodex_experiment_searches_total";
+const EXPERIMENT_EMPTY: &str = "elodex_experiment_empty_answers_total";
+const EXPERIMENT_FAILED: &str = "elodex_experiment_failed_searches_total";
+const EXPERIMENT_RERANKED: &str = "elodex_experiment_reranked_total";
+const SHADOWS: &str = "elodex_shadow_searches_total";
+const SHADOW_OVERLAP: &str = "elodex_shadow_overlap_mean";
+const SHADOW_RBO: &str = "elodex_shadow_rank_biased_overlap_mean";
 const TRUNCATED: &str = "elodex_truncated_inputs_total";
 
 /// Bounds in seconds from a cached embedding to a long rerank.
@@ -114,6 +122,7 @@ impl Metrics {
         &self,
         models: Option<&ModelRegistry>,
         documents: Option<StatusCounts>,
+        experiments: &[ExperimentReport],
         ready: bool,
     ) -> String {
         metrics::with_local_recorder(&self.recorder, || {
@@ -122,6 +131,7 @@ impl Metrics {
             for model in models.into_iter().flat_map(ModelRegistry::models) {
                 scrape(model);
             }
+            experiments.iter().for_each(scrape_experiment);
             if let Some(counts) = documents {
                 let pending = counts.num_parsing_documents + counts.num_indexing_documents;
                 gauge!(DOCUMENTS, "state" => "pending").set(pending as f64);
@@ -154,6 +164,35 @@ fn scrape(model: &ServedModel) {
     gauge!("elodex_in_flight_requests", "model" => name()).set(stats.in_flight as f64);
 }
 
+/// Names of experiments are the configuration's, not clients'.
+fn scrape_experiment(report: &ExperimentReport) {
+    let name = || report.name.clone();
+    for (arm, counted) in report.split.iter().flat_map(|split| split.arms()) {
+        let arm = arm.as_str();
+        let count = |metric: &'static str, number: u64| {
+            counter!(metric, "experiment" => name(), "arm" => arm).absolute(number);
+        };
+        count(EXPERIMENT_SEARCHES, counted.queries);
+        count(EXPERIMENT_FAILED, counted.failed);
+        count(EXPERIMENT_EMPTY, counted.without_results);
+        count(EXPERIMENT_RERANKED, counted.reranked);
+    }
+    let Some(shadow) = &report.shadow else { return };
+    let outcomes = [
+        ("compared", shadow.compared),
+        ("failed", shadow.failed),
+        ("queue_full", shadow.queue_full),
+        ("over_budget", shadow.over_budget),
+    ];
+    for (outcome, number) in outcomes {
+        counter!(SHADOWS, "experiment" => name(), "outcome" => outcome).absolute(number);
+    }
+    let means = [(SHADOW_OVERLAP, shadow.overlap.mean), (SHADOW_RBO, shadow.rank_biased_overlap.mean)];
+    for (metric, mean) in means {
+        mean.into_iter().for_each(|mean| gauge!(metric, "experiment" => name()).set(mean));
+    }
+}
+
 fn describe() {
     describe_counter!(REQUESTS, "HTTP requests by dialect, path and status.");
     describe_histogram!(LATENCY, Unit::Seconds, "Time from a request's head to its answer.");
@@ -164,6 +203,13 @@ fn describe() {
     describe_counter!(TRUNCATED, "Inputs that were cut to the model's window.");
     describe_counter!(SEARCHES, "Searches answered, by what the second stage did.");
     describe_histogram!(SEARCH_STAGE, Unit::Seconds, "Time a search spent in a stage.");
+    describe_counter!(EXPERIMENT_SEARCHES, "Searches that a split took, by arm.");
+    describe_counter!(EXPERIMENT_FAILED, "Searches of a split that ended in an error, by arm.");
+    describe_counter!(EXPERIMENT_EMPTY, "Answers of a split without a result, by arm.");
+    describe_counter!(EXPERIMENT_RERANKED, "Answers of a split that a reranker ordered, by arm.");
+    describe_counter!(SHADOWS, "Sampled searches of a shadow, by what became of them.");
+    describe_gauge!(SHADOW_OVERLAP, "Mean share of results that a shadow and the answers have in common.");
+    describe_gauge!(SHADOW_RBO, "Mean rank-biased overlap (p = 0.9) of a shadow and the answers.");
     describe_gauge!(DOCUMENTS, "Documents by state of their ingestion.");
     describe_gauge!(CHUNKS, "Chunks that can be found.");
     describe_gauge!(INDEXED_BYTES, Unit::Bytes, "Text that can be searched.");
@@ -188,11 +234,11 @@ mod tests {
     fn servers_do_not_share_their_counters() {
         let (one, two) = (Metrics::new(), Metrics::new());
         one.request("tei", "/embed", 200, Duration::from_millis(3));
-        let text = one.render(None, None, true);
+        let text = one.render(None, None, &[], true);
         let line = r#"elodex_http_requests_total{dialect="tei",path="/embed",status="200"} 1"#;
         assert!(text.contains(line), "{text}");
         assert!(text.contains(r#"path="/embed",le="0.005"} 1"#), "{text}");
         assert!(text.contains("elodex_ready 1"), "{text}");
-        assert!(!two.render(None, None, false).contains("/embed"));
+        assert!(!two.render(None, None, &[], false).contains("/embed"));
     }
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
 /// Paths that belong to no dialect.
-pub(crate) const OWN_PATHS: [&str; 11] = [
+pub(crate) const OWN_PATHS: [&str; 12] = [
     "/",
     "/docs",
     "/openapi.json",
@@ -27,19 +27,21 @@ pub(crate) const OWN_PATHS: [&str; 11] = [
     "/health",
     "/metrics",
     "/v1/admin/backup",
+    "/v1/admin/experiments",
     "/v1/models",
     "/models",
     "/v1/health",
 ];
 
 /// Headers a page of another origin may read.
-const EXPOSED: [&str; 9] = [
+const EXPOSED: [&str; 10] = [
     "x-request-id",
     "x-elodex-model-fingerprint",
     "x-elodex-truncated",
     "x-elodex-lane",
     "x-elodex-score-kind",
     "x-elodex-rerank",
+    "x-elodex-experiment",
     "server-timing",
     "retry-after",
     "retry-after-ms",
@@ -89,6 +91,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/health", with_fallback(get(probes::ready)))
         .route("/metrics", with_fallback(get(metrics)))
         .route("/v1/admin/backup", with_fallback(post(library::backup)))
+        .route("/v1/admin/experiments", with_fallback(get(library::experiments)))
         .route("/v1/models", with_fallback(get(models)))
         .route("/models", with_fallback(get(models)))
         .fallback(not_found);
@@ -139,7 +142,10 @@ async fn metrics(State(app): State<App>, request: Request) -> Response {
     match app.authorise(request.headers(), Permission::ReadOnly) {
         Ok(_) => {
             let counts = library::counts(&app).await;
-            let text = app.metrics().render(app.installed_models(), counts, app.is_ready());
+            let library = app.installed_library();
+            let experiments = library.map(|library| library.search.engine.experiments());
+            let experiments = experiments.unwrap_or_default();
+            let text = app.metrics().render(app.installed_models(), counts, &experiments, app.is_ready());
             reply::with_type(text, "text/plain; version=0.0.4; charset=utf-8")
         }
         Err(problem) => reply::problem(&zeroentropy::ZeroEntropy, &problem),

@@ -27,6 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         language: None,
         precision: Precision::F32,
         weights: Weights::default(),
+        policy: None,
     };
     let collection = catalog.create_collection("load", settings)?.id;
 

@@ -46,6 +46,12 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound).
     fn set_weights(&self, collection: CollectionId, weights: Weights) -> Result<()>;
 
+    /// Changes a collection's policy; `None` takes it away.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound).
+    fn set_policy(&self, collection: CollectionId, policy: Option<String>) -> Result<()>;
+
     /// Remembers the average length that the BM25 weights in the index assume.
     ///
     /// # Errors

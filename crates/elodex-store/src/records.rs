@@ -60,6 +60,9 @@ pub struct CollectionSettings {
     pub precision: Precision,
     /// Can be changed.
     pub weights: Weights,
+    /// What labels decided, as JSON that whoever searches reads; a catalog only keeps it. Can be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
 }
 
 /// A named set of documents.

@@ -26,9 +26,9 @@ pub use filter::{Filter, Test};
 pub use fingerprint::{ParseFingerprintError, SpaceFingerprint};
 pub use score::{Score, ScoreKind};
 pub use search::{
-    CollectionInfo, Content, Conversation, CreateCollection, DocumentInfo, Explanation, Message, NewDocument,
-    PageInfo, Place, Rerank, RerankStatus, SearchHit, SearchRequest, SearchResponse, SearchTiming,
-    StatusCounts, Unit, Weights,
+    Arm, Assignment, CollectionInfo, Content, Conversation, CreateCollection, DocumentInfo, Explanation,
+    Message, NewDocument, PageInfo, Place, Rerank, RerankStatus, SearchHit, SearchRequest, SearchResponse,
+    SearchTiming, StatusCounts, Unit, Weights,
 };
 pub use truncation::{Truncation, TruncationPolicy};
 

@@ -95,6 +95,9 @@ pub struct CollectionInfo {
     pub precision: String,
     /// Weights of the two lists in the fusion.
     pub weights: Weights,
+    /// What labels decided, as JSON; dialects write it as that.
+    #[serde(skip)]
+    pub policy: Option<String>,
     /// Its documents by state.
     pub status: StatusCounts,
 }
@@ -210,6 +213,13 @@ pub enum Rerank {
         /// How many candidates it sees; `None`: the deployment's default.
         depth: Option<usize>,
     },
+    /// As the collection's policy decides for each query: not at all where the first stage is clear, else to the
+    /// policy's depth. Without a policy for the reranker it orders the deployment's number of candidates; without any
+    /// reranker in the deployment the first stage stands. A threshold needs scores, so with one nothing is skipped.
+    Auto {
+        /// Its name or alias; `None`: the deployment's default.
+        model: Option<String>,
+    },
 }
 
 /// How the turns of a conversation become one query.
@@ -242,9 +252,10 @@ pub struct SearchRequest {
     pub k: usize,
     /// Which documents take part.
     pub filter: Option<Filter>,
-    /// Fusion weights; `None`: the collection's.
+    /// Fusion weights; `None`: the collection's policy's, else the collection's.
     pub weights: Option<Weights>,
-    /// Candidates of each list; `None`: the deployment's default, and as many as `k` needs, up to 16,384.
+    /// Candidates of each list; `None`: the collection's policy's, else the deployment's default, and as many as `k`
+    /// needs, up to 16,384.
     pub depth: Option<usize>,
     /// Compare with every vector instead of asking the graph.
     pub exact: bool,
@@ -260,6 +271,8 @@ pub struct SearchRequest {
     pub include_metadata: bool,
     /// How each result got where it is.
     pub explain: bool,
+    /// What an experiment splits traffic by, such as a user's or a session's id; `None`: the caller's key.
+    pub experiment_key: Option<String>,
 }
 
 impl SearchRequest {
@@ -282,6 +295,7 @@ impl SearchRequest {
             include_content: true,
             include_metadata: false,
             explain: false,
+            experiment_key: None,
         }
     }
 }
@@ -304,6 +318,35 @@ pub enum RerankStatus {
         /// Why.
         reason: String,
     },
+}
+
+/// The pipelines that an experiment compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Arm {
+    /// Everything as the request and the collection have it.
+    Control,
+    /// The experiment's own settings.
+    Treatment,
+}
+
+impl Arm {
+    /// As written in reports, headers and labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Arm::Control => "control",
+            Arm::Treatment => "treatment",
+        }
+    }
+}
+
+/// Which pipeline of which experiment answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// The experiment's name.
+    pub experiment: String,
+    /// Its pipeline.
+    pub arm: Arm,
 }
 
 /// A rank and a score in one list.
@@ -391,6 +434,10 @@ pub struct SearchResponse {
     pub rerank: RerankStatus,
     /// The reranker that ran.
     pub reranker: Option<String>,
+    /// Version of the calibration that made the reranker's scores probabilities.
+    pub calibration: Option<String>,
+    /// The experiment that took part in the answer.
+    pub experiment: Option<Assignment>,
     /// What was searched for, after the conversation was folded in; empty where nothing was asked for but a filter.
     pub query: String,
     /// How the conversation became the query, where that is not what was asked for or not all of it was used.

@@ -48,6 +48,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         target: LibraryArgs,
     },
+    /// Show what shadows and splits of a server's live searches found.
+    Experiments(ExperimentsArgs),
     /// Write everything a data directory or a running server holds to one checksummed file.
     Backup(BackupArgs),
     /// Make a data directory from a backup.
@@ -182,10 +184,11 @@ pub(crate) struct SearchArgs {
     /// What a result is.
     #[arg(long, value_enum, default_value_t = UnitChoice::Chunks)]
     pub(crate) unit: UnitChoice,
-    /// Which first-stage list to ask.
-    #[arg(long, value_enum, default_value_t = ListChoice::Hybrid)]
-    pub(crate) list: ListChoice,
-    /// Reranker of the second stage [default: the only one, or the setting default_reranker].
+    /// Which first-stage list to ask [default: both, weighed as the collection's policy or settings say].
+    #[arg(long, value_enum)]
+    pub(crate) list: Option<ListChoice>,
+    /// Reranker of the second stage, or `auto` for what the collection's policy decides [default: the only one, or the
+    /// setting default_reranker].
     #[arg(long, value_name = "MODEL")]
     pub(crate) rerank: Option<String>,
     /// Candidates the reranker sees.
@@ -271,6 +274,30 @@ pub(crate) enum CollectionsCommand {
         #[arg(long)]
         lexical: f32,
     },
+    /// Give a collection the policy that was fitted from labels, or take it away.
+    Policy {
+        /// The collection.
+        name: String,
+        /// What `elodex eval --write-policy` wrote; `-` reads standard input.
+        #[arg(required_unless_present = "clear")]
+        file: Option<PathBuf>,
+        /// Take the policy away.
+        #[arg(long, conflicts_with = "file")]
+        clear: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExperimentsArgs {
+    /// The running server.
+    #[arg(long, value_name = "URL", env = "ELODEX_URL")]
+    pub(crate) url: String,
+    /// The server's API key, with permission all.
+    #[arg(long, value_name = "KEY", env = "ELODEX_API_KEY", hide_env_values = true)]
+    pub(crate) key: Option<String>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = TableFormat::Table)]
+    pub(crate) format: TableFormat,
 }
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use crate::commands::local::Engine;
 use crate::settings::{Index, Settings};
 use crate::sources::{Models, open as open_files};
 use anyhow::{Context as _, anyhow, bail};
-use elodex_search::{RewriterOptions, SearchEngine, SearchOptions};
+use elodex_search::{Experiment, RewriterOptions, SearchEngine, SearchOptions};
 use elodex_server::{Defaults, ModelKind, ModelRegistry, RegistryModels, ServedModel};
 use elodex_store::{Catalog, CatalogOptions, IndexBackend, RedbCatalog};
 use elodex_store_edge::EdgeBackend;
@@ -58,10 +58,11 @@ pub(crate) fn open_catalog(settings: &Settings) -> anyhow::Result<RedbCatalog> {
         .with_context(|| format!("cannot open the data directory `{}`", folder.display()))
 }
 
-/// The data directory, open, with ingestion under way.
+/// The data directory, open, with ingestion under way and `experiments` on its searches.
 pub(crate) fn open(
     settings: &Settings,
     models: Arc<ModelRegistry>,
+    experiments: &[Experiment],
 ) -> anyhow::Result<(SearchEngine, Arc<RedbCatalog>)> {
     let catalog = Arc::new(open_catalog(settings)?);
     let indexes: Arc<dyn IndexBackend> = match settings.index {
@@ -71,7 +72,7 @@ pub(crate) fn open(
         Arc::clone(&catalog) as Arc<dyn Catalog>,
         indexes,
         Arc::new(RegistryModels(models)),
-        options(settings)?,
+        SearchOptions { experiments: experiments.to_vec(), ..options(settings)? },
     )?;
     Ok((engine, catalog))
 }

@@ -56,6 +56,8 @@ fn help() {
         "search",
         "collections",
         "collections create",
+        "collections policy",
+        "experiments",
         "backup",
         "restore",
         "eval",
@@ -98,6 +100,14 @@ fn a_typing_error_in_the_file_names_the_nearest_key() {
     insta::assert_snapshot!("error_unknown_key", transcript(&elodex(folder.path(), &["config"])));
 }
 
+#[test]
+fn a_section_that_cannot_be_meant_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let section = "[[experiments]]\nname = \"a\"\nmode = \"split\"\nshare = 0.5\nqueue = 9\n";
+    std::fs::write(folder.path().join("elodex.toml"), section).unwrap();
+    insta::assert_snapshot!("error_experiment", transcript(&elodex(folder.path(), &["config"])));
+}
+
 const CONFIG: &str = r#"
 threads = 2
 cors_origins = ["https://a.example", "https://b.example"]
@@ -108,6 +118,12 @@ source = "models/all-MiniLM-L6-v2"
 
 [aliases]
 "zembed-1" = "minilm:query"
+
+[[experiments]]
+name = "wider"
+mode = "shadow"
+share = 0.05
+depth = 200
 "#;
 
 #[test]

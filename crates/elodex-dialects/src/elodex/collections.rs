@@ -1,11 +1,13 @@
-//! `/v1/collections/create`, `get-info`, `get-info-list` and `set-weights`.
+//! `/v1/collections/create`, `get-info`, `get-info-list`, `set-weights` and `set-policy`.
 
 use super::search::{WeightsBody, read_weights};
 use crate::json::{Fields, Positive, Whole, write};
 use crate::problem::Problem;
 use crate::{ReadCall, WriteCall};
-use elodex_types::{CollectionInfo, CreateCollection, Weights};
+use elodex_types::{CollectionInfo, CreateCollection, Fault, Weights};
 use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 /// Body of a `POST /v1/collections/create`. What is left out is the deployment's default.
@@ -85,8 +87,25 @@ pub(super) fn parse_info(body: &[u8], _: &str) -> Result<ReadCall, Problem> {
     Ok(ReadCall::Collection { name: fields.required("name")?, render: render_info })
 }
 
+/// A collection with its policy as JSON.
+#[derive(Debug, Serialize)]
+struct WithPolicy<'a> {
+    #[serde(flatten)]
+    info: &'a CollectionInfo,
+    policy: Option<&'a RawValue>,
+}
+
+impl<'a> WithPolicy<'a> {
+    fn of(info: &'a CollectionInfo) -> Result<Self, Problem> {
+        let policy = info.policy.as_deref().map(serde_json::from_str).transpose().map_err(|error| {
+            Problem::new(Fault::Bug, format!("the policy of `{}` is kept as no JSON: {error}", info.name))
+        })?;
+        Ok(Self { info, policy })
+    }
+}
+
 fn render_info(info: &CollectionInfo) -> Result<Vec<u8>, Problem> {
-    write(info, 512)
+    write(&WithPolicy::of(info)?, 512)
 }
 
 pub(super) fn parse_list(body: &[u8], _: &str) -> Result<ReadCall, Problem> {
@@ -95,7 +114,8 @@ pub(super) fn parse_list(body: &[u8], _: &str) -> Result<ReadCall, Problem> {
 }
 
 fn render_list(collections: &[CollectionInfo]) -> Result<Vec<u8>, Problem> {
-    write(&CollectionsAnswer { collections }, 64 + 512 * collections.len())
+    let described: Vec<WithPolicy<'_>> = collections.iter().map(WithPolicy::of).collect::<Result<_, _>>()?;
+    write(&CollectionsAnswer { collections: described }, 64 + 512 * collections.len())
 }
 
 /// Answer of a `POST /v1/collections/get-info-list`.
@@ -104,7 +124,7 @@ fn render_list(collections: &[CollectionInfo]) -> Result<Vec<u8>, Problem> {
 pub struct CollectionsAnswer<'a> {
     /// By name.
     #[schema(value_type = Vec<Object>)]
-    pub collections: &'a [CollectionInfo],
+    collections: Vec<WithPolicy<'a>>,
 }
 
 /// Body of a `POST /v1/collections/set-weights`.
@@ -124,4 +144,27 @@ pub(super) fn parse_weights(body: &[u8]) -> Result<WriteCall, Problem> {
     let name = fields.required("name")?;
     let weights = read_weights(&fields)?.unwrap_or_default();
     Ok(WriteCall::SetWeights { name, weights, render: render_info })
+}
+
+/// Body of a `POST /v1/collections/set-policy`.
+#[derive(Debug, ToSchema)]
+#[schema(as = elodex::SetPolicyBody)]
+pub struct SetPolicyBody {
+    /// The collection.
+    pub name: String,
+    /// What `elodex eval --write-policy` wrote; `null` takes the policy away.
+    #[schema(required, value_type = Option<Object>)]
+    pub policy: Option<String>,
+}
+
+pub(super) fn parse_policy(body: &[u8]) -> Result<WriteCall, Problem> {
+    let fields = Fields::split(body)?;
+    fields.only(&["name", "policy"])?;
+    // One that is forgotten must not take away the one there is.
+    fields.required::<IgnoredAny>("policy")?;
+    if fields.raw("policy").is_some() {
+        fields.required_object("policy")?;
+    }
+    let policy = fields.raw("policy").map(|raw| raw.get().to_owned());
+    Ok(WriteCall::SetPolicy { name: fields.required("name")?, policy, render: render_info })
 }

@@ -6,10 +6,12 @@
 mod collections;
 mod search;
 
-pub use collections::{CollectionBody, CollectionsAnswer, CreateCollectionBody, SetWeightsBody};
+pub use collections::{
+    CollectionBody, CollectionsAnswer, CreateCollectionBody, SetPolicyBody, SetWeightsBody,
+};
 pub use search::{
-    ListName, MessageBody, RerankBody, SearchAnswer, SearchBody, SearchResult, StageTimes, UnitName,
-    WeightsBody,
+    ListName, MessageBody, RerankBody, RerankWord, SearchAnswer, SearchBody, SearchResult, StageTimes,
+    UnitName, WeightsBody,
 };
 
 use crate::problem::Problem;
@@ -20,12 +22,13 @@ use crate::{Dialect, Operation, Route};
 #[derive(Debug, Clone, Copy)]
 pub struct Elodex;
 
-const ROUTES: [Route; 5] = [
+const ROUTES: [Route; 6] = [
     Route::post("/v1/search", Operation::Search(search::parse)),
     Route::post("/v1/collections/create", Operation::Write(collections::parse_create)),
     Route::post("/v1/collections/get-info", Operation::Read(collections::parse_info)),
     Route::post("/v1/collections/get-info-list", Operation::Read(collections::parse_list)),
     Route::post("/v1/collections/set-weights", Operation::Write(collections::parse_weights)),
+    Route::post("/v1/collections/set-policy", Operation::Write(collections::parse_policy)),
 ];
 
 impl Dialect for Elodex {

@@ -56,19 +56,20 @@ pub struct SearchBody {
     /// Which documents take part, in ZeroEntropy's filter language.
     #[schema(value_type = Option<Object>)]
     pub filter: Option<Filter>,
-    /// Weights of the two lists in the fusion; the collection's where absent.
+    /// Weights of the two lists in the fusion; the collection's policy's where absent, else the collection's.
     #[schema(value_type = Option<WeightsBody>)]
     pub weights: Option<Weights>,
     /// Short for the weights 1 and 0, 0 and 1, or 1 and 1.
     #[schema(value_type = Option<ListName>)]
     pub list: Option<Weights>,
-    /// Candidates of each list.
+    /// Candidates of each list; the collection's policy's where absent, else the deployment's.
     #[schema(minimum = 1)]
     pub depth: Option<usize>,
     /// Compare with every vector instead of asking the graph.
     #[schema(required = false)]
     pub exact: bool,
-    /// The second stage: `false`, `true` for the deployment's reranker, or which and how deep; `false` where absent.
+    /// The second stage: `false`, `true` for the deployment's reranker, `"auto"` for what the collection's policy decides
+    /// query by query, or which and how deep; `false` where absent.
     #[schema(required = false, value_type = RerankBody)]
     pub rerank: Rerank,
     /// Drop results with a lower score; needs a reranker.
@@ -164,13 +165,25 @@ pub struct WeightsBody {
 pub enum RerankBody {
     /// Whether the deployment's reranker runs.
     Switch(bool),
+    /// `auto`: the deployment's reranker runs where the collection's policy says that it is worth it.
+    Word(RerankWord),
     /// Which runs.
     On {
         /// Its name or alias; the deployment's where absent.
         model: Option<String>,
         /// Candidates it sees.
         depth: Option<usize>,
+        /// Runs where the policy says so, and as deep as it says; not with a `depth`.
+        auto: Option<bool>,
     },
+}
+
+/// Schema of `rerank` as a word.
+#[derive(Debug, ToSchema)]
+#[schema(as = elodex::RerankWord, rename_all = "lowercase")]
+pub enum RerankWord {
+    /// As the collection's policy decides.
+    Auto,
 }
 
 #[derive(Deserialize)]
@@ -205,6 +218,7 @@ pub(super) fn parse(body: &[u8]) -> Result<SearchCall, Problem> {
         include_content: fields.defaulted("include_content", true)?,
         include_metadata: fields.defaulted("include_metadata", false)?,
         explain: fields.defaulted("explain", false)?,
+        experiment_key: None,
     };
     let budget = positive("deadline_ms")?.map(|milliseconds| Duration::from_millis(milliseconds as u64));
     Ok(SearchCall { request, thorough: false, budget, shape: Box::new(Results) })
@@ -241,15 +255,24 @@ fn read_rerank(fields: &Fields<'_>) -> Result<Rerank, Problem> {
     match fields.raw("rerank").map(|raw| raw.get()) {
         None | Some("false") => Ok(Rerank::Off),
         Some("true") => Ok(Rerank::On { model: None, depth: None }),
+        Some("\"auto\"") => Ok(Rerank::Auto { model: None }),
         Some(other) if !other.starts_with('{') => {
-            let message = "rerank: send `true`, `false`, or an object with a `model` and a `depth`";
+            let message =
+                "rerank: send `true`, `false`, `\"auto\"`, or an object with a `model` and a `depth`";
             Err(shape(Reason::Invalid, message, fields.at("rerank")))
         }
         Some(_) => {
             let rerank = fields.required_object("rerank")?;
-            rerank.only(&["model", "depth"])?;
+            rerank.only(&["model", "depth", "auto"])?;
+            let model = rerank.optional("model")?;
             let depth = rerank.optional("depth")?.map(|Whole(depth): Positive| depth);
-            Ok(Rerank::On { model: rerank.optional("model")?, depth })
+            match (rerank.defaulted("auto", false)?, depth) {
+                (true, Some(_)) => {
+                    Err(rerank.refuse("depth", "with `auto` the policy says how deep; send one of them"))
+                }
+                (true, None) => Ok(Rerank::Auto { model }),
+                (false, depth) => Ok(Rerank::On { model, depth }),
+            }
         }
     }
 }
@@ -265,6 +288,7 @@ impl SearchShape for Results {
             score_kind: response.score_kind,
             rerank_status: &response.rerank,
             reranker: response.reranker.as_deref(),
+            calibration: response.calibration.as_deref(),
             query: &response.query,
             conversation_note: response.conversation_note.as_deref(),
             query_truncation: response.query_truncation,
@@ -308,6 +332,9 @@ pub struct SearchAnswer<'a> {
     pub rerank_status: &'a RerankStatus,
     /// The reranker that ran.
     pub reranker: Option<&'a str>,
+    /// Version of the calibration by which its scores are probabilities.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<&'a str>,
     /// What was searched for, after the conversation was folded in.
     pub query: &'a str,
     /// How the conversation became the query, where that is not what was asked for.

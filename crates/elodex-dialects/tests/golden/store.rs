@@ -63,6 +63,7 @@ fn search(call: &SearchCall) -> Value {
     let rerank = match &request.rerank {
         Rerank::Off => Value::Null,
         Rerank::On { model, depth } => json!({"model": model, "depth": depth}),
+        Rerank::Auto { model } => json!({"auto": model}),
     };
     json!({
         "collection": request.collection, "query": request.query, "messages": request.messages,
@@ -129,6 +130,9 @@ fn changed(call: WriteCall, response: Option<&Value>) -> (Value, Answer) {
         }
         WriteCall::SetWeights { name, weights, render } => {
             (json!({"weights of": name, "weights": weights}), answer(render, response, collection))
+        }
+        WriteCall::SetPolicy { name, policy, render } => {
+            (json!({"policy of": name, "policy": policy}), answer(render, response, collection))
         }
         WriteCall::Add { collection, document, overwrite, render } => {
             let content = match document.content {
@@ -242,6 +246,7 @@ fn collection(value: &Value) -> CollectionInfo {
         language: None,
         precision: "f32".into(),
         weights: Weights { dense: 1.0, lexical: 0.5 },
+        policy: value.get("policy").map(Value::to_string),
         status: counts(&value["status"]),
     }
 }
@@ -314,6 +319,8 @@ fn found(response: &Value) -> SearchResponse {
             None => RerankStatus::Skipped { reason: "not asked for".into() },
         },
         reranker: None,
+        calibration: response["calibration"].as_str().map(str::to_owned),
+        experiment: None,
         query: "what?".into(),
         conversation_note: response["note"].as_str().map(str::to_owned),
         query_truncation: serde_json::from_value(response["truncation"].clone()).unwrap(),

@@ -1,10 +1,11 @@
 //! The query's embedding.
 
+use super::Caller;
 use super::deadline::{Clock, too_late, wait};
 use crate::{Error, ErrorKind, Result, error};
 use elodex_engine::EmbedService;
 use elodex_store::Space;
-use elodex_types::{CallContext, EmbedRequest, Latency, Role, Truncation, TruncationPolicy, Usage};
+use elodex_types::{EmbedRequest, Role, Truncation, TruncationPolicy, Usage};
 use std::sync::Arc;
 
 /// A query in a collection's space.
@@ -16,12 +17,12 @@ pub(super) struct Embedded {
     pub(super) usage: Usage,
 }
 
-/// Embeds a query, on the fast lane where it lets it in.
+/// Embeds a query.
 pub(super) fn embed(
     service: &EmbedService,
     space: &Space,
     query: &str,
-    context: &CallContext,
+    caller: Caller<'_>,
     clock: &Clock,
 ) -> Result<Embedded> {
     let request = EmbedRequest {
@@ -30,9 +31,9 @@ pub(super) fn embed(
         inputs: vec![query.to_owned()],
         dimensions: Some(space.dimensions),
         truncation: Some(TruncationPolicy::Truncate),
-        latency: Latency::Auto,
+        latency: caller.latency,
     };
-    let pending = service.submit(request, context.clone()).map_err(error::of)?;
+    let pending = service.submit(request, caller.context.clone()).map_err(error::of)?;
     let answer = wait(pending, clock.deadline()).ok_or_else(|| too_late("embedding the query"))?;
     let answer = answer.map_err(error::of)?;
     let vector = answer.embeddings.into_iter().next();

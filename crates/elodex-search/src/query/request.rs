@@ -1,13 +1,13 @@
 //! What a search may ask for.
 
 use super::condition;
-use crate::{Error, ErrorKind, Result, SearchOptions};
+use crate::{Error, ErrorKind, Result};
 use elodex_types::{Rerank, SearchRequest, Unit, Weights};
 
 /// Most results of a search.
 pub(super) const MOST_RESULTS: usize = 2_048;
 /// Most candidates of a list that a request may name.
-pub(super) const MOST_DEPTH: usize = 10_000;
+pub(crate) const MOST_DEPTH: usize = 10_000;
 /// Most candidates that a reranker may be asked to see.
 pub const MOST_RERANKED: usize = 2_048;
 /// Bytes of a query, or of one turn of a conversation.
@@ -43,14 +43,6 @@ pub(super) fn check(request: &SearchRequest) -> Result<()> {
 /// Whether nothing is asked for but what meets the filter.
 pub(super) fn is_listing(request: &SearchRequest) -> bool {
     request.query.is_none() && request.messages.is_empty()
-}
-
-/// Candidates that a reranker is to see; 0 where there is none.
-pub(super) fn rerank_depth(request: &SearchRequest, options: &SearchOptions) -> usize {
-    match request.rerank {
-        Rerank::Off => 0,
-        Rerank::On { depth, .. } => depth.unwrap_or(options.rerank_depth).clamp(1, MOST_RERANKED),
-    }
 }
 
 fn check_weights(Weights { dense, lexical }: Weights) -> Result<()> {

@@ -1,12 +1,16 @@
 //! The second stage: a reranker scores the best candidates in slices, best first, so that what is scored when time runs
 //! out is a prefix.
 
+use super::Caller;
 use super::candidate::{Candidate, Second};
 use super::deadline::{Clock, too_late, wait};
 use crate::lexical::chunk_text;
 use crate::{Error, ErrorKind, error};
 use elodex_engine::RerankService;
-use elodex_types::{CallContext, Latency, RerankRequest, RerankStatus, Score, TruncationPolicy, Usage};
+use elodex_eval::calibration::Calibration;
+use elodex_types::{
+    CallContext, Ranked, RerankRequest, RerankStatus, Score, ScoreKind, TruncationPolicy, Usage,
+};
 use std::cmp::Ordering;
 use std::time::Instant;
 
@@ -23,8 +27,10 @@ pub(super) struct Reranking<'a> {
     pub(super) name: &'a str,
     pub(super) service: &'a RerankService,
     pub(super) query: &'a str,
-    pub(super) context: &'a CallContext,
+    pub(super) caller: Caller<'a>,
     pub(super) clock: &'a Clock,
+    /// What makes its logits probabilities; `None`: scores are the model's own.
+    pub(super) calibration: Option<&'a Calibration>,
 }
 
 /// A text's score.
@@ -90,15 +96,15 @@ impl Reranking<'_> {
             documents: texts.to_vec(),
             top_n: None,
             truncation: Some(TruncationPolicy::Passages),
-            latency: Latency::Auto,
+            latency: self.caller.latency,
         };
-        let context = CallContext { key: self.context.key.clone(), deadline };
+        let context = CallContext { key: self.caller.context.key.clone(), deadline };
         let pending = self.service.submit(request, context).map_err(error::of)?;
         let answer = wait(pending, deadline).ok_or_else(|| too_late("reranking"))?.map_err(error::of)?;
         let mut slice: Vec<Option<Scored>> = vec![None; texts.len()];
         for ranked in answer.results {
             if let Some(place) = slice.get_mut(ranked.index) {
-                *place = Some(Scored { score: ranked.score, logit: ranked.logit });
+                *place = Some(Scored { score: self.score_of(&ranked), logit: ranked.logit });
             }
         }
         let slice: Option<Vec<Scored>> = slice.into_iter().collect();
@@ -106,6 +112,21 @@ impl Reranking<'_> {
         scores.scored.extend(slice);
         scores.usage = sum(scores.usage, answer.usage);
         Ok(())
+    }
+
+    fn score_of(&self, ranked: &Ranked) -> Score {
+        match self.calibration {
+            None => ranked.score,
+            Some(calibration) => {
+                let probability = calibration.probability(f64::from(ranked.logit)) as f32;
+                Score { value: probability, kind: ScoreKind::Calibrated }
+            }
+        }
+    }
+
+    /// What scores mean where nothing was found to score.
+    pub(super) fn kind(&self) -> ScoreKind {
+        if self.calibration.is_some() { ScoreKind::Calibrated } else { ScoreKind::Relevance }
     }
 }
 

@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 /// Candidates of a list beyond which no search goes to find more documents or pages.
-const DEEPEST: usize = 16_384;
+pub(super) const DEEPEST: usize = 16_384;
 /// Chunks read from the catalog at once.
 const READ: std::ops::RangeInclusive<usize> = 32..=512;
 
@@ -25,8 +25,10 @@ pub(super) struct Search<'a> {
     /// The query's terms; `None` where the BM25 list is not asked.
     pub(super) terms: Option<SparseVector>,
     pub(super) weights: Weights,
-    /// Candidates of each list to begin with.
-    pub(super) depth: usize,
+    /// Candidates of the dense and of the BM25 list to begin with.
+    pub(super) depths: [usize; 2],
+    /// Documents, pages or chunks that are enough.
+    pub(super) enough: usize,
     /// Candidates that the second stage is to see.
     pub(super) rerank_depth: usize,
 }
@@ -52,16 +54,16 @@ pub(super) fn retrieve(
     clock: &Clock,
 ) -> Result<Retrieved> {
     let mut reader = Reader { view, collection, read: HashMap::new() };
-    let wanted = wanted(view, collection, search.request)?;
-    let mut depth = search.depth;
+    let wanted = wanted(view, collection, search)?;
+    let mut depths = search.depths;
     let mut times = (Duration::ZERO, Duration::ZERO);
     loop {
-        let lists = ask(index, search, depth)?;
+        let lists = ask(index, search, depths)?;
         times = (times.0 + lists.dense_time, times.1 + lists.lexical_time);
         let fused = fuse([(search.weights.dense, &lists.dense), (search.weights.lexical, &lists.lexical)]);
         let chosen = choose(&mut reader, search, wanted, &fused)?;
-        let exhausted = lists.dense.len() < depth && lists.lexical.len() < depth;
-        let fixed = search.request.depth.is_some() || depth >= DEEPEST;
+        let exhausted = lists.dense.len() < depths[0] && lists.lexical.len() < depths[1];
+        let fixed = search.request.depth.is_some() || depths.iter().all(|&depth| depth >= DEEPEST);
         if chosen.units >= wanted || exhausted || fixed || clock.passed() {
             return Ok(Retrieved {
                 candidates: reader.candidates(chosen.kept)?,
@@ -70,19 +72,19 @@ pub(super) fn retrieve(
                 lexical_time: times.1,
             });
         }
-        depth = (2 * depth).min(DEEPEST);
+        depths = depths.map(|depth| (2 * depth).min(DEEPEST));
     }
 }
 
-/// Documents, pages or chunks that are enough: `k`, or every document there is.
-fn wanted(view: &dyn CatalogView, collection: &Collection, request: &SearchRequest) -> Result<usize> {
-    if request.unit != Unit::Documents {
-        return Ok(request.k);
+/// Documents, pages or chunks that are looked for: as many as are enough, or every document there is.
+fn wanted(view: &dyn CatalogView, collection: &Collection, search: &Search<'_>) -> Result<usize> {
+    if search.request.unit != Unit::Documents {
+        return Ok(search.enough);
     }
     let counts = view.counts(collection.id).map_err(error::of)?;
     // What waits to be indexed may be live in an older version.
     let documents = counts.parsing + counts.indexing + counts.indexed + counts.failed;
-    Ok(usize::try_from(documents).map_or(request.k, |documents| documents.min(request.k)))
+    Ok(usize::try_from(documents).map_or(search.enough, |documents| documents.min(search.enough)))
 }
 
 struct Lists {
@@ -93,14 +95,18 @@ struct Lists {
 }
 
 /// Both lists at the same time; one that is not asked is empty.
-fn ask(index: &dyn ChunkIndex, search: &Search<'_>, depth: usize) -> Result<Lists> {
+fn ask(
+    index: &dyn ChunkIndex,
+    search: &Search<'_>,
+    [dense_depth, lexical_depth]: [usize; 2],
+) -> Result<Lists> {
     let condition = search.condition.as_ref();
     let exact = search.request.exact;
-    let dense = || timed(|| search.vector.map(|vector| index.dense(vector, condition, depth, exact)));
+    let dense = || timed(|| search.vector.map(|vector| index.dense(vector, condition, dense_depth, exact)));
     let lexical = || {
         timed(|| {
             let terms = search.terms.as_ref().filter(|terms| !terms.ids.is_empty());
-            terms.map(|terms| index.lexical(terms, condition, depth))
+            terms.map(|terms| index.lexical(terms, condition, lexical_depth))
         })
     };
     let ((dense, dense_time), (lexical, lexical_time)) = if search.vector.is_some() && search.terms.is_some()
@@ -245,9 +251,4 @@ impl Reader<'_> {
         };
         chosen.into_iter().map(candidate).collect()
     }
-}
-
-/// Candidates of each list to begin with.
-pub(super) fn depth(request: &SearchRequest, default: usize, rerank_depth: usize) -> usize {
-    request.depth.unwrap_or_else(|| default.max(request.k).max(rerank_depth).min(DEEPEST))
 }

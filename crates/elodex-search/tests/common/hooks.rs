@@ -77,6 +77,10 @@ impl Catalog for HookedCatalog {
         self.inner.set_weights(collection, weights)
     }
 
+    fn set_policy(&self, collection: CollectionId, policy: Option<String>) -> Result<()> {
+        self.inner.set_policy(collection, policy)
+    }
+
     fn set_average_terms(&self, collection: CollectionId, average: f32) -> Result<()> {
         self.hooks.run("set_average_terms")?;
         self.inner.set_average_terms(collection, average)

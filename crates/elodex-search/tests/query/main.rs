@@ -3,9 +3,11 @@
 
 mod atomic;
 mod conversation;
+mod experiments;
 mod filters;
 mod languages;
 mod lists;
+mod policy;
 mod second_stage;
 mod spans;
 mod support;

@@ -23,7 +23,8 @@ fn files(family: &str) -> ModelFiles {
 #[derive(Debug)]
 struct TwoModels {
     embedder: EmbedService,
-    reranker: RerankService,
+    /// `None`: the deployment has none.
+    reranker: Option<RerankService>,
 }
 
 impl Models for TwoModels {
@@ -32,7 +33,9 @@ impl Models for TwoModels {
     }
 
     fn reranker(&self, name: Option<&str>) -> Result<(String, RerankService)> {
-        known(name, "judge").map(|name| (name, self.reranker.clone()))
+        let none = || Error::new(ErrorKind::NotFound, "there is no reranker");
+        let reranker = self.reranker.as_ref().ok_or_else(none)?;
+        known(name, "judge").map(|name| (name, reranker.clone()))
     }
 }
 
@@ -50,9 +53,9 @@ fn open(
     backend: &Arc<MemoryBackend>,
     models: &Arc<TwoModels>,
     options: &SearchOptions,
-) -> SearchEngine {
+) -> Result<SearchEngine> {
     let (catalog, backend, models) = (Arc::clone(catalog), Arc::clone(backend), Arc::clone(models));
-    SearchEngine::open(catalog, backend, models, options.clone()).unwrap()
+    SearchEngine::open(catalog, backend, models, options.clone())
 }
 
 /// An engine with one collection, `c`.
@@ -72,26 +75,43 @@ impl Ground {
 
     /// With other options, and other limits of the reranker.
     pub(crate) fn with(options: SearchOptions, limits: EngineLimits) -> Self {
+        Self::open(options, Some(limits)).unwrap()
+    }
+
+    /// With other options, where no reranker is served.
+    pub(crate) fn without_reranker(options: SearchOptions) -> Self {
+        Self::open(options, None).unwrap()
+    }
+
+    /// Why an engine with these options does not open.
+    pub(crate) fn refused(options: SearchOptions) -> Error {
+        Self::open(options, Some(EngineLimits::default())).err().unwrap()
+    }
+
+    fn open(options: SearchOptions, reranker_limits: Option<EngineLimits>) -> Result<Self> {
         let folder = tempfile::tempdir().unwrap();
         let catalog = Arc::new(RedbCatalog::open(folder.path(), &CatalogOptions::default()).unwrap());
         let embedder = Embedder::load(&files("bert_minilm"), RUNTIME.kernels()).unwrap();
-        let reranker = Reranker::load(&files("bert_cross"), RUNTIME.kernels()).unwrap();
+        let reranker = |limits| {
+            let reranker = Reranker::load(&files("bert_cross"), RUNTIME.kernels()).unwrap();
+            RerankService::start(reranker, Arc::clone(&RUNTIME), limits).unwrap()
+        };
         let models = Arc::new(TwoModels {
             embedder: EmbedService::start(embedder, Arc::clone(&RUNTIME), EngineLimits::default()).unwrap(),
-            reranker: RerankService::start(reranker, Arc::clone(&RUNTIME), limits).unwrap(),
+            reranker: reranker_limits.map(reranker),
         });
         let backend = Arc::new(MemoryBackend::default());
-        let engine = open(&catalog, &backend, &models, &options);
+        let engine = open(&catalog, &backend, &models, &options)?;
         let collection = CreateCollection { name: "c".into(), ..CreateCollection::default() };
         engine.create_collection(&collection).unwrap();
-        Self { engine, catalog, backend, models, options, _folder: folder }
+        Ok(Self { engine, catalog, backend, models, options, _folder: folder })
     }
 
     /// As a new process would open what the last one left, after `meanwhile`.
     pub(crate) fn reopen(&mut self, meanwhile: impl FnOnce(&Self)) {
         self.engine.shutdown();
         meanwhile(self);
-        self.engine = open(&self.catalog, &self.backend, &self.models, &self.options);
+        self.engine = open(&self.catalog, &self.backend, &self.models, &self.options).unwrap();
     }
 
     /// With documents, indexed.

@@ -62,6 +62,13 @@ pub(crate) async fn change(call: &Call, parsed: WriteCall) -> Result<Response, P
             });
             (render(&changed.await?)?, StatusCode::OK)
         }
+        WriteCall::SetPolicy { name, policy, render } => {
+            let changed = library.alter(move |engine| {
+                engine.set_policy(&name, policy.as_deref())?;
+                engine.collection_info(&name)
+            });
+            (render(&changed.await?)?, StatusCode::OK)
+        }
         WriteCall::Add { collection, document, overwrite, render } => {
             let bytes = document.content.bytes();
             let most = call.app.config().document_bytes;

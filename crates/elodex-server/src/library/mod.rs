@@ -2,6 +2,7 @@
 
 mod answer;
 mod backup;
+mod experiments;
 mod files;
 mod models;
 mod search;
@@ -9,6 +10,7 @@ mod usage;
 
 pub(crate) use answer::{change, read};
 pub(crate) use backup::backup;
+pub(crate) use experiments::experiments;
 pub(crate) use files::hand_out;
 pub use models::RegistryModels;
 pub(crate) use search::search;

@@ -10,9 +10,12 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use elodex_dialects::{Problem, SearchCall};
 use elodex_search::MOST_RERANKED;
-use elodex_types::{CallContext, Latency, Rerank, RerankStatus, SearchRequest, SearchTiming};
+use elodex_types::{Assignment, CallContext, Latency, Rerank, RerankStatus, SearchRequest, SearchTiming};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// What experiments split traffic by where it is sent, such as a user's or a session's id.
+const EXPERIMENT_KEY: &str = "x-elodex-experiment-key";
 
 /// How much sooner than the client's patience ends the engine must have done its best, so that the answer arrives.
 const LONGEST_MARGIN: Duration = Duration::from_millis(50);
@@ -31,6 +34,7 @@ pub(crate) async fn search(
     if thorough {
         spend_more(&mut request, library, &call.app)?;
     }
+    request.experiment_key = experiment_key(headers);
     let context = CallContext { key: Arc::clone(&call.key), deadline: Some(deadline(call.deadline, budget)) };
     let mut response = library.ask(move |engine| engine.search(&request, &context)).await?;
 
@@ -47,11 +51,20 @@ pub(crate) async fn search(
     call.app.metrics().search(&response.timing, rerank);
     let mut answer = reply::json(shape.render(&response)?);
     reply::set(&mut answer, "x-elodex-rerank", rerank);
+    if let Some(Assignment { experiment, arm }) = &response.experiment {
+        reply::set(&mut answer, "x-elodex-experiment", &format!("{experiment}={}", arm.as_str()));
+    }
     if let Some(kind) = response.score_kind.and_then(|kind| serde_json::to_value(kind).ok()) {
         reply::set(&mut answer, "x-elodex-score-kind", kind.as_str().unwrap_or_default());
     }
     reply::set(&mut answer, "server-timing", &server_timing(&response.timing));
     Ok(answer)
+}
+
+/// The key as it was sent; it is only hashed, so what is no text does as well.
+fn experiment_key(headers: &HeaderMap) -> Option<String> {
+    let key = headers.get(EXPERIMENT_KEY).filter(|key| !key.is_empty())?;
+    Some(String::from_utf8_lossy(key.as_bytes()).into_owned())
 }
 
 /// Bytes of the texts that a search is asked with.
@@ -67,6 +80,8 @@ fn spend_more(request: &mut SearchRequest, library: &Library, app: &App) -> Resu
     let default_is_served = app.models()?.resolve("", ModelKind::Reranker, None).is_ok();
     let (model, depth) = match std::mem::take(&mut request.rerank) {
         Rerank::On { model, depth } => (model, depth),
+        Rerank::Auto { model } if model.is_some() || default_is_served => (model, None),
+        Rerank::Auto { .. } => return Ok(()),
         Rerank::Off if default_is_served && request.query.is_some() => (None, None),
         Rerank::Off => return Ok(()),
     };

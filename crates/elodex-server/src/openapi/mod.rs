@@ -48,6 +48,13 @@ pub fn document() -> Value {
                     "default": {"description": "an error", "content": {"application/json": {"schema": errors}}},
                 },
             });
+            if let Operation::Search(_) = route.operation {
+                operation["parameters"] = json!([{
+                    "name": "x-elodex-experiment-key", "in": "header", "required": false, "schema": {"type": "string"},
+                    "description": "what an experiment splits traffic by, such as a user's id; the API key where absent. \
+                                    The answer's header x-elodex-experiment says which pipeline it got",
+                }]);
+            }
             if let Operation::File(_) = route.operation {
                 operation["responses"]["200"]["content"] = json!({"*/*": {}});
                 operation["parameters"] = json!([{
@@ -235,6 +242,16 @@ fn add_own_paths(paths: &mut Map<String, Value>) {
         "operationId": "post_v1_admin_backup",
         "responses": {"200": {"description": "the file", "content": {"application/octet-stream": {}}}},
     });
+    let experiments = json!({
+        "tags": ["server"],
+        "summary": "What shadows and splits of the live traffic found since the server started; needs permission `all`",
+        "operationId": "get_v1_admin_experiments",
+        "responses": {"200": {"description": "a report of each experiment", "content": {"application/json": {"schema": {
+            "type": "object", "required": ["experiments"],
+            "properties": {"experiments": {"type": "array", "items": {"type": "object"}}},
+        }}}}},
+    });
+    paths.insert("/v1/admin/experiments".to_owned(), json!({ "get": experiments }));
     paths.insert("/v1/admin/backup".to_owned(), json!({ "post": backup }));
     for (path, summary, content_type, needs_key) in own {
         let mut operation = json!({

@@ -133,6 +133,10 @@ fn own(path: &str, schemas: &mut Map<String, Value>) -> Option<(&'static str, Op
             let body = add::<elodex::SetWeightsBody>("elodex", schemas);
             ("Changes the weights of a collection's lists", Some(body), collection)
         }
+        "/v1/collections/set-policy" => {
+            let body = add::<elodex::SetPolicyBody>("elodex", schemas);
+            ("Sets or takes away what labels decided for a collection", Some(body), collection)
+        }
         _ => return None,
     })
 }

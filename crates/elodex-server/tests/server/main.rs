@@ -8,6 +8,7 @@ mod collections;
 mod errors;
 mod files;
 mod lifecycle;
+mod policies;
 mod search_limits;
 mod search_refusals;
 mod searches;

@@ -53,7 +53,7 @@ fn wrong_fields_are_named_with_the_way_out() {
         (json!({"depth": 0}), 422, "depth: invalid value"),
         (json!({"depth": 10_001}), 400, "depth is 10001; it must be between 1 and 10000"),
         (json!({"exact": "yes"}), 422, "exact: invalid type: string"),
-        (json!({"rerank": "cross"}), 422, "rerank: send `true`, `false`, or an object"),
+        (json!({"rerank": "cross"}), 422, "or an object with a `model` and a `depth`"),
         (json!({"rerank": {"model": "gone"}}), 404, "unknown model `gone`; available: cross"),
         (json!({"rerank": {"model": "tiny"}}), 404, "`tiny`"),
         (json!({"rerank": {"depth": 0}}), 422, "rerank.depth: invalid value"),

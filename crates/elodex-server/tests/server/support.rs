@@ -3,7 +3,7 @@
 use elodex_engine::{EngineLimits, Runtime, Stats};
 use elodex_kernels::Kernels;
 use elodex_models::files::ModelFiles;
-use elodex_search::{SearchEngine, SearchOptions};
+use elodex_search::{Experiment, SearchEngine, SearchOptions};
 use elodex_server::keys::KeyStore;
 use elodex_server::{
     Access, App, Defaults, ModelKind, ModelRegistry, RateLimits, RegistryModels, Search, ServedModel,
@@ -40,6 +40,7 @@ pub(crate) struct Options {
     pub(crate) max_concurrent_requests: usize,
     pub(crate) cors_origins: Vec<String>,
     pub(crate) limits: EngineLimits,
+    pub(crate) experiments: Vec<Experiment>,
     pub(crate) install: bool,
 }
 
@@ -58,6 +59,7 @@ impl Default for Options {
             max_concurrent_requests: 64,
             cors_origins: Vec::new(),
             limits,
+            experiments: Vec::new(),
             install: true,
         }
     }
@@ -71,6 +73,7 @@ pub(crate) struct Server {
     registry: Option<ModelRegistry>,
     search: Option<SearchEngine>,
     collections: bool,
+    experiments: Vec<Experiment>,
     folder: tempfile::TempDir,
     key: Option<&'static str>,
     agent: ureq::Agent,
@@ -170,6 +173,7 @@ impl Server {
             registry: Some(registry),
             search: None,
             collections: options.collections,
+            experiments: options.experiments,
             folder,
             key: options.key,
             agent,
@@ -189,7 +193,12 @@ impl Server {
             let catalog =
                 Arc::new(RedbCatalog::open(self.folder.path(), &CatalogOptions::default()).unwrap());
             let models = Arc::new(RegistryModels(Arc::clone(&registry)));
-            let options = SearchOptions { chunk_tokens: 32, chunk_overlap: 8, ..SearchOptions::default() };
+            let options = SearchOptions {
+                chunk_tokens: 32,
+                chunk_overlap: 8,
+                experiments: std::mem::take(&mut self.experiments),
+                ..SearchOptions::default()
+            };
             let rerank_depth = options.rerank_depth;
             let indexes = Arc::new(MemoryBackend::default());
             let truth = Arc::clone(&catalog) as Arc<dyn Catalog>;

@@ -194,6 +194,10 @@ impl Catalog for RedbCatalog {
         self.change_collection(collection, move |row| row.settings.weights = weights)
     }
 
+    fn set_policy(&self, collection: CollectionId, policy: Option<String>) -> Result<()> {
+        self.change_collection(collection, move |row| row.settings.policy = policy)
+    }
+
     fn set_average_terms(&self, collection: CollectionId, average: f32) -> Result<()> {
         self.change_collection(collection, move |row| row.average_terms = Some(average))
     }

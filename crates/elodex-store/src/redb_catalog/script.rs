@@ -33,6 +33,7 @@ fn settings() -> CollectionSettings {
         language: None,
         precision: Precision::F32,
         weights: Weights::default(),
+        policy: None,
     }
 }
 

@@ -7,6 +7,7 @@ use crate::settings::Sources;
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 
 pub(crate) fn run(sources: &Sources, at: &LibraryArgs, command: &CollectionsCommand) -> anyhow::Result<()> {
     let target = library::open(sources, at)?;
@@ -48,7 +49,22 @@ pub(crate) fn run(sources: &Sources, at: &LibraryArgs, command: &CollectionsComm
             let weights = json!({ "dense": dense, "lexical": lexical });
             target.call("/v1/collections/set-weights", &json!({ "name": name, "weights": weights })).map(drop)
         }
+        CollectionsCommand::Policy { name, file, .. } => {
+            let policy = file.as_deref().map(read_policy).transpose()?;
+            target.call("/v1/collections/set-policy", &json!({ "name": name, "policy": policy })).map(drop)
+        }
     }
+}
+
+fn read_policy(file: &Path) -> anyhow::Result<Value> {
+    let shown = file.display();
+    let text = match file.to_str() {
+        Some("-") => std::io::read_to_string(std::io::stdin()),
+        _ => std::fs::read_to_string(file),
+    };
+    let text = text.with_context(|| format!("cannot read `{shown}`"))?;
+    serde_json::from_str(&text)
+        .with_context(|| format!("`{shown}` is no policy; write one with `elodex eval --write-policy`"))
 }
 
 fn row(info: &Value) -> Vec<String> {

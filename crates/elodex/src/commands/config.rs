@@ -2,8 +2,9 @@
 
 use crate::cli::TableFormat;
 use crate::output;
-use crate::settings::{DEFINITIONS, Settings, Sources, effective};
+use crate::settings::{DEFINITIONS, Origin, Settings, Sources, effective};
 use crate::sources::Models;
+use elodex_search::{Experiment, Mode};
 use serde_json::{Map, json};
 
 pub(crate) fn show(sources: &Sources, models: &Models, format: TableFormat) -> anyhow::Result<()> {
@@ -12,6 +13,13 @@ pub(crate) fn show(sources: &Sources, models: &Models, format: TableFormat) -> a
     match format {
         TableFormat::Json => output::line(serde_json::to_string_pretty(&object(sources, models))?),
         TableFormat::Table => output::line(table(sources, models)),
+    }
+}
+
+fn mode(experiment: &Experiment) -> &'static str {
+    match experiment.mode {
+        Mode::Shadow(_) => "shadow",
+        Mode::Split => "split",
     }
 }
 
@@ -34,9 +42,16 @@ fn object(sources: &Sources, models: &Models) -> serde_json::Value {
             json!({"name": entry.name(), "source": entry.source, "kind": kind})
         })
         .collect();
+    let experiments: Vec<_> = sources
+        .file
+        .experiments
+        .iter()
+        .map(|experiment| json!({"name": experiment.name, "mode": mode(experiment), "share": experiment.share}))
+        .collect();
     json!({
         "file": sources.file.path,
         "settings": settings,
+        "experiments": experiments,
         "models": {"value": entries, "origin": models.entries_origin.as_str()},
         "aliases": {"value": models.aliases, "origin": models.aliases_origin.as_str()},
     })
@@ -59,6 +74,10 @@ fn table(sources: &Sources, models: &Models) -> String {
     for (alias, target) in &models.aliases {
         let value = format!("{alias} = {target}");
         rows.push(vec!["alias".to_owned(), models.aliases_origin.as_str().to_owned(), value]);
+    }
+    for experiment in &sources.file.experiments {
+        let value = format!("{} = {} of {}", experiment.name, mode(experiment), experiment.share);
+        rows.push(vec!["experiment".to_owned(), Origin::File.as_str().to_owned(), value]);
     }
     let file = match &sources.file.path {
         Some(path) => format!("file: {}\n\n", path.display()),

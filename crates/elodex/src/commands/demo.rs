@@ -49,7 +49,7 @@ pub(crate) fn demo(config: Option<PathBuf>, arguments: DemoArgs) -> anyhow::Resu
     }
     settings.no_auth |= settings.listen.ip().is_loopback() && settings.api_key.0.is_none();
     let registry = Arc::new(store::load_models(&settings, models)?);
-    let (engine, _) = store::open(&settings, Arc::clone(&registry))?;
+    let (engine, _) = store::open(&settings, Arc::clone(&registry), &[])?;
     let target = Local::around(engine, registry);
     fill(&target)?;
     ask(&target)?;
@@ -61,7 +61,8 @@ pub(crate) fn demo(config: Option<PathBuf>, arguments: DemoArgs) -> anyhow::Resu
         "serving `{COLLECTION}`; try the page at http://{}/docs, stop with Ctrl-C",
         settings.listen
     ));
-    serve::serve_with(settings, super::models(&sources, &arguments.models)?)
+    let models = super::models(&sources, &arguments.models)?;
+    serve::serve_with(settings, models, sources.file.experiments)
 }
 
 /// Ingests the sample.

@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 mod embed;
 mod eval;
+mod experiments;
 pub(crate) mod ingest;
 mod inputs;
 mod keys;
@@ -67,6 +68,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Collections { command, target } => {
             collections::run(&settings(config, target.settings.0.clone())?, &target, &command)?;
         }
+        Command::Experiments(arguments) => experiments::show(&arguments)?,
         Command::Backup(arguments) => {
             backup::backup(&settings(config, arguments.target.settings.0.clone())?, &arguments)?;
         }

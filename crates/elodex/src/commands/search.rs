@@ -4,7 +4,7 @@ use crate::cli::{SearchArgs, TableFormat};
 use crate::library::{self, Library};
 use crate::settings::Sources;
 use crate::{output, view};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use std::io::IsTerminal as _;
@@ -15,7 +15,13 @@ const WIDTH: usize = 100;
 pub(crate) fn search(sources: &Sources, arguments: &SearchArgs) -> anyhow::Result<()> {
     let target = library::open(sources, &arguments.target)?;
     let query = arguments.query.join(" ");
-    let rerank = match (&arguments.rerank, arguments.no_rerank) {
+    let rerank = match (arguments.rerank.as_deref(), arguments.no_rerank) {
+        (Some("auto"), _) if arguments.rerank_depth.is_some() => {
+            bail!(
+                "with --rerank auto the policy says how deep; leave --rerank-depth out, or name the reranker"
+            )
+        }
+        (Some("auto"), _) => json!("auto"),
         (Some(model), _) => json!({ "model": model, "depth": arguments.rerank_depth }),
         (None, true) => json!(false),
         (None, false) if target.has_reranker()? => json!({ "depth": arguments.rerank_depth }),
@@ -29,9 +35,12 @@ pub(crate) fn search(sources: &Sources, arguments: &SearchArgs) -> anyhow::Resul
     };
     let mut body = json!({
         "collection": arguments.collection, "query": query, "k": arguments.k, "unit": value_name(arguments.unit), "rerank": rerank,
-        "list": value_name(arguments.list), "exact": arguments.exact, "collapse": arguments.collapse,
+        "exact": arguments.exact, "collapse": arguments.collapse,
         "include_metadata": true, "explain": true,
     });
+    if let Some(list) = arguments.list {
+        body["list"] = json!(value_name(list));
+    }
     if let Some(filter) = &arguments.filter {
         body["filter"] = serde_json::from_str(filter).context("--filter is no JSON object")?;
     }

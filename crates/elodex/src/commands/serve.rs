@@ -5,6 +5,7 @@ use crate::settings::{Settings, Sources};
 use crate::sources::Models;
 use crate::store;
 use anyhow::{Context as _, bail};
+use elodex_search::Experiment;
 use elodex_server::keys::KeyStore;
 use elodex_server::telemetry::{self, TelemetryConfig};
 use elodex_server::{Access, App, ModelRegistry, RateLimits, Search, ServerConfig, Stopped};
@@ -15,11 +16,15 @@ use tokio::net::TcpListener;
 const BODY_BYTES_PER_TEXT_BYTE: u64 = 3;
 
 pub(crate) fn serve(sources: &Sources, models: Models) -> anyhow::Result<()> {
-    serve_with(Settings::read(sources)?, models)
+    serve_with(Settings::read(sources)?, models, sources.file.experiments.clone())
 }
 
 /// Serves until told to stop.
-pub(crate) fn serve_with(settings: Settings, models: Models) -> anyhow::Result<()> {
+pub(crate) fn serve_with(
+    settings: Settings,
+    models: Models,
+    experiments: Vec<Experiment>,
+) -> anyhow::Result<()> {
     if models.entries.is_empty() {
         bail!("no model to serve; pass --model NAME=SOURCE or list models in the configuration file");
     }
@@ -34,7 +39,7 @@ pub(crate) fn serve_with(settings: Settings, models: Models) -> anyhow::Result<(
         .build()
         .context("cannot start the threads of the http server")?;
     let opened = Arc::new(OnceLock::new());
-    let stopped = runtime.block_on(run(settings, models, config, Arc::clone(&opened)));
+    let stopped = runtime.block_on(run(settings, models, experiments, config, Arc::clone(&opened)));
     // Nobody is served any more: what is indexed is written through, and the folder is free for the next process.
     if let Some(Search { engine, .. }) = opened.get() {
         engine.shutdown();
@@ -80,6 +85,7 @@ fn server_config(settings: &Settings) -> anyhow::Result<ServerConfig> {
 async fn run(
     settings: Settings,
     models: Models,
+    experiments: Vec<Experiment>,
     config: ServerConfig,
     opened: Arc<OnceLock<Search>>,
 ) -> anyhow::Result<Stopped> {
@@ -97,7 +103,7 @@ async fn run(
         let _ = stopped.await;
     }));
     let outcome = tokio::select! {
-        loaded = load_and_wait(&app, settings, models, opened) => loaded,
+        loaded = load_and_wait(&app, settings, models, experiments, opened) => loaded,
         signal = elodex_server::stop_signal() => signal.context("cannot listen for signals"),
     };
     drop(stop);
@@ -116,10 +122,11 @@ async fn load_and_wait(
     app: &App,
     settings: Settings,
     models: Models,
+    experiments: Vec<Experiment>,
     opened: Arc<OnceLock<Search>>,
 ) -> anyhow::Result<()> {
     let open = move || -> anyhow::Result<_> {
-        let (registry, search) = open(&settings, models)?;
+        let (registry, search) = open(&settings, models, &experiments)?;
         Ok((registry, search.map(|search| opened.get_or_init(|| search).clone())))
     };
     let (registry, search) =
@@ -129,12 +136,22 @@ async fn load_and_wait(
 }
 
 /// The models and, where collections are kept, the search engine on them.
-fn open(settings: &Settings, models: Models) -> anyhow::Result<(Arc<ModelRegistry>, Option<Search>)> {
+fn open(
+    settings: &Settings,
+    models: Models,
+    experiments: &[Experiment],
+) -> anyhow::Result<(Arc<ModelRegistry>, Option<Search>)> {
     let registry = Arc::new(store::load_models(settings, models)?);
     if store::folder(settings)?.is_none() {
+        if let Some(experiment) = experiments.first() {
+            bail!(
+                "experiment `{}` needs searches, and data_dir is `none`; name a folder, or leave the section out",
+                experiment.name
+            );
+        }
         return Ok((registry, None));
     }
-    let (engine, catalog) = store::open(settings, Arc::clone(&registry))?;
+    let (engine, catalog) = store::open(settings, Arc::clone(&registry), experiments)?;
     let search = Search { engine, rerank_depth: settings.rerank_depth, catalog: Some(catalog) };
     Ok((registry, Some(search)))
 }

@@ -29,7 +29,7 @@ impl Local {
     /// The same with settings that are read already.
     pub(crate) fn open_with(settings: &Settings, models: Models) -> anyhow::Result<Self> {
         let models = Arc::new(store::load_models(settings, models)?);
-        let (engine, _) = store::open(settings, Arc::clone(&models))?;
+        let (engine, _) = store::open(settings, Arc::clone(&models), &[])?;
         Ok(Self { engine, models })
     }
 
@@ -94,6 +94,10 @@ impl Local {
             }
             WriteCall::SetWeights { name, weights, render } => {
                 engine.set_weights(&name, weights)?;
+                render(&engine.collection_info(&name)?)
+            }
+            WriteCall::SetPolicy { name, policy, render } => {
+                engine.set_policy(&name, policy.as_deref())?;
                 render(&engine.collection_info(&name)?)
             }
             WriteCall::Add { collection, document, overwrite, render } => {

@@ -54,6 +54,11 @@ impl Remote {
         Ok(())
     }
 
+    /// What a GET answers.
+    pub(crate) fn get(&self, path: &str) -> anyhow::Result<Value> {
+        answered(path, self.send(path, None)?)
+    }
+
     fn send(&self, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
         let address = format!("{}{path}", self.base);
         let authorization = self.key.as_ref().map(|key| format!("Bearer {key}")).unwrap_or_default();
@@ -82,6 +87,14 @@ impl Remote {
     }
 }
 
+/// An answer's body, or the error it names.
+fn answered(path: &str, answer: Answer) -> anyhow::Result<Value> {
+    if answer.status >= 300 {
+        return Err(trouble(path, &answer));
+    }
+    Ok(answer.body)
+}
+
 /// The error a server names, in words.
 fn trouble(path: &str, answer: &Answer) -> anyhow::Error {
     let detail = match &answer.body["detail"] {
@@ -94,11 +107,7 @@ fn trouble(path: &str, answer: &Answer) -> anyhow::Error {
 
 impl Library for Remote {
     fn call(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let answer = self.send(path, Some(body))?;
-        if answer.status >= 300 {
-            return Err(trouble(path, &answer));
-        }
-        Ok(answer.body)
+        answered(path, self.send(path, Some(body))?)
     }
 
     fn add(&self, collection: &str, documents: Vec<NewDocument>, overwrite: bool) -> anyhow::Result<Added> {

@@ -1,12 +1,13 @@
 //! The configuration file: settings, models and aliases as TOML.
 
-use super::DEFINITIONS;
+use super::{DEFINITIONS, experiments};
 use anyhow::{Context as _, anyhow, bail};
+use elodex_search::Experiment;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Keys of the file besides the settings.
-const TABLES: [&str; 2] = ["models", "aliases"];
+const TABLES: [&str; 3] = ["models", "aliases", "experiments"];
 
 /// Keys of one `[[models]]` entry.
 const MODEL_KEYS: [&str; 4] = ["name", "source", "kind", "accept_license"];
@@ -47,6 +48,7 @@ pub(crate) struct ConfigFile {
     pub(crate) settings: BTreeMap<String, String>,
     pub(crate) models: Vec<ModelEntry>,
     pub(crate) aliases: BTreeMap<String, String>,
+    pub(crate) experiments: Vec<Experiment>,
 }
 
 /// `$XDG_CONFIG_HOME/elodex`, else `~/.config/elodex`.
@@ -89,6 +91,7 @@ impl ConfigFile {
         for (key, value) in table {
             match key.as_str() {
                 "models" => file.models = models(value).with_context(place)?,
+                "experiments" => file.experiments = experiments::read(value).with_context(place)?,
                 "aliases" => file.aliases = aliases(value).with_context(place)?,
                 _ if DEFINITIONS.iter().any(|definition| definition.key == key) => {
                     file.settings.insert(key.clone(), setting(&key, value).with_context(place)?);
@@ -178,7 +181,7 @@ fn aliases(value: toml::Value) -> anyhow::Result<BTreeMap<String, String>> {
         .collect()
 }
 
-fn unknown<'known>(key: &str, known: impl Iterator<Item = &'known str>) -> anyhow::Error {
+pub(super) fn unknown<'known>(key: &str, known: impl Iterator<Item = &'known str>) -> anyhow::Error {
     match known.min_by_key(|candidate| distance(key, candidate)) {
         Some(nearest) => anyhow!("unknown key `{key}`; the nearest is `{nearest}`"),
         None => anyhow!("unknown key `{key}`"),

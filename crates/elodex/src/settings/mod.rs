@@ -4,6 +4,7 @@
 //! For the key `request_bytes` the flag is `--request-bytes`, the variable `ELODEX_REQUEST_BYTES`, the file's key
 //! `request_bytes`. A flag wins over the environment, the environment over the file, the file over the default.
 
+mod experiments;
 mod file;
 mod flags;
 mod values;

@@ -113,6 +113,27 @@ fn story(place: &Place) {
         ["search", "rent", "-c", "docs", "--filter", "{\"lang\": {\"$eq\": \"en\"}}", "--format", "json"];
     assert_eq!(paths(&place.json(&filter)), ["a"]);
 
+    // What labels decided is followed until it is taken away.
+    let nothing = "{\"mean\": 0.0, \"low\": 0.0, \"high\": 0.0, \"confidence\": 0.95, \"queries\": 5}";
+    let policy = format!(
+        "{{\"version\": 1, \"measure\": \"ndcg@10\", \"queries\": 5, \"fusion\": null, \"calibration\": null, \"rerank\": \
+         {{\"model\": \"cross\", \"gate\": {{\"skip_margin\": 0.0, \"depth\": 2}}, \"saved\": 0.5, \"change\": {nothing}}}}}"
+    );
+    std::fs::write(place.home.path().join("policy.json"), policy).unwrap();
+    place.ok(&["collections", "policy", "docs", "policy.json"]);
+    assert_eq!(place.json(&["collections", "show", "docs"])["policy"]["rerank"]["gate"]["depth"], 2);
+    let auto = ["search", "invoices", "-c", "docs", "--rerank", "auto", "--format", "json"];
+    let found = place.json(&auto);
+    assert_eq!(found["rerank_status"]["status"], "skipped", "{found}");
+    let (table, _) = place.ok(&["search", "invoices", "-c", "docs", "--rerank", "auto", "--format", "table"]);
+    assert!(table.contains("second stage skipped: the first result leads the third"), "{table}");
+    std::fs::write(place.home.path().join("odd.json"), "{\"version\": 1}").unwrap();
+    let (_, stderr) = texts(&place.run(&["collections", "policy", "docs", "odd.json"]));
+    assert!(stderr.contains("elodex eval --write-policy"), "{stderr}");
+    place.ok(&["collections", "policy", "docs", "--clear"]);
+    assert_eq!(place.json(&["collections", "show", "docs"])["policy"], Value::Null);
+    assert_eq!(place.json(&auto)["rerank_status"]["status"], "full");
+
     // A backup is whole, and whole in another folder too.
     place.ok(&["backup", "all.backup"]);
     let elsewhere = |arguments: &[&str]| command(place.home.path(), arguments).output().unwrap();
@@ -139,6 +160,39 @@ fn a_library_in_a_data_directory() {
 #[test]
 fn a_library_on_a_server() {
     story(&Place::new(true));
+}
+
+#[test]
+fn experiments_are_run_by_a_server_and_told() {
+    let home = tempfile::tempdir().unwrap();
+    let (embedder, reranker) = (golden("bert_minilm"), golden("bert_cross"));
+    let section = "[[experiments]]\nname = \"judged\"\nmode = \"split\"\nshare = 1.0\nrerank = \"on\"\n";
+    std::fs::write(home.path().join("elodex.toml"), section).unwrap();
+    let models = [format!("tiny={embedder}"), format!("cross={reranker}")];
+    let at = ["--model", &models[0], "--model", &models[1], "--data-dir", "kept"];
+    let server = Served::start(home.path(), &at);
+    let url = format!("http://{}", server.address);
+    let run = |arguments: &[&str]| {
+        let output = command(home.path(), &[arguments, &["--url", &url]].concat()).output().unwrap();
+        let (stdout, stderr) = texts(&output);
+        assert!(output.status.success(), "{arguments:?}: {stderr}");
+        stdout
+    };
+    std::fs::write(home.path().join("tea.txt"), "Green tea is boiled.").unwrap();
+    run(&["ingest", "tea.txt", "-c", "docs"]);
+    let found = run(&["search", "tea", "-c", "docs", "--no-rerank", "--format", "json"]);
+    let found: Value = serde_json::from_str(&found).unwrap();
+    assert_eq!(found["rerank_status"]["status"], "full", "the experiment answered: {found}");
+    let told: Value = serde_json::from_str(&run(&["experiments", "--format", "json"])).unwrap();
+    assert_eq!(told["experiments"][0]["split"]["treatment"]["reranked"], 1, "{told}");
+    let table = run(&["experiments"]);
+    assert!(table.starts_with("judged: split of 100 % of the keys of every collection, with {"), "{table}");
+
+    std::fs::write(home.path().join("elodex.toml"), section.replace("1.0", "2.0")).unwrap();
+    let refused = command(home.path(), &[&["serve"], &at[..4], &["--data-dir", "other"]].concat());
+    let (_, stderr) = texts(&{ refused }.output().unwrap());
+    assert!(stderr.contains("experiment `judged` cannot run"), "{stderr}");
+    assert!(stderr.contains("share is 2; it must be above 0 and at most 1"), "{stderr}");
 }
 
 #[cfg(target_os = "linux")]

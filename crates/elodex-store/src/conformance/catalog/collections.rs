@@ -24,11 +24,17 @@ pub(super) fn settings_are_kept(catalog: &dyn Catalog) {
     let weights = Weights { dense: 2.0, lexical: 0.0 };
     catalog.set_weights(made.id, weights).unwrap();
     catalog.set_average_terms(made.id, 12.5).unwrap();
+    let policy = Some(r#"{"any": "json"}"#.to_owned());
+    catalog.set_policy(made.id, policy.clone()).unwrap();
     let kept = catalog.view().unwrap().collection("c").unwrap();
+    assert_eq!(kept.settings.policy, policy);
+    catalog.set_policy(made.id, None).unwrap();
+    assert_eq!(catalog.view().unwrap().collection("c").unwrap().settings.policy, None);
     assert_eq!((kept.settings.weights, kept.average_terms), (weights, Some(12.5)));
     assert_eq!((kept.id, kept.created), (made.id, made.created));
     catalog.delete_collection("c").unwrap();
     assert_fails(catalog.set_weights(made.id, weights), ErrorKind::NotFound);
+    assert_fails(catalog.set_policy(made.id, None), ErrorKind::NotFound);
     assert_fails(catalog.set_average_terms(made.id, 1.0), ErrorKind::NotFound);
 }
 

@@ -96,6 +96,7 @@ pub fn settings() -> CollectionSettings {
         language: None,
         precision: Precision::F32,
         weights: Weights::default(),
+        policy: None,
     }
 }
 
