@@ -1,7 +1,7 @@
 //! The benchmarks: Rust drivers built here, peers installed into a Python of their own.
 
 use crate::run::{cargo, run};
-use crate::{Result, machine, model, paths};
+use crate::{Result, machine, model, paths, quality};
 use std::path::Path;
 use std::process::Command;
 
@@ -10,11 +10,13 @@ const COLLECTION: &str = "../shared/data/scifact";
 /// Numbers of chunks at which search is measured.
 const SIZES: [&str; 6] = ["1000", "10000", "50000", "50000:int8", "100000", "100000:int8"];
 
-/// Builds both sides and hands the arguments to `bench/run.py`; `search` measures search and ingestion instead.
+/// Builds both sides and hands the arguments to `bench/run.py`; `search` and `quality` measure those instead.
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     let model = model::fetch()?;
-    if let Some(("search", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
-        return search(&model, rest.first().map_or(COLLECTION, String::as_str));
+    match arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        Some(("search", rest)) => return search(&model, rest.first().map_or(COLLECTION, String::as_str)),
+        Some(("quality", rest)) => return quality::quality(&model, rest),
+        _ => {}
     }
     run(&mut cargo(["build", "--release", "--locked", "--package", "elodex", "--package", "elodex-bench"]))?;
     let folder = paths::root().join("bench");
@@ -30,7 +32,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
         .env("ELODEX_SCRATCH", paths::target().join("bench")))
 }
 
-/// Quality, ingestion and growth on a BEIR directory.
+/// Ingestion and growth on a BEIR directory.
 fn search(model: &Path, collection: &str) -> Result<()> {
     if !Path::new(collection).join("corpus.jsonl").is_file() {
         return Err(format!(
@@ -39,6 +41,6 @@ fn search(model: &Path, collection: &str) -> Result<()> {
     }
     run(&mut cargo(["build", "--release", "--locked", "--package", "elodex", "--package", "elodex-bench"]))?;
     let driver = || Command::new(paths::target().join("release/bench-search"));
-    run(driver().arg("quality").arg(model).arg(collection))?;
+    run(driver().arg("ingestion").arg(model).arg(collection))?;
     run(driver().arg("growth").arg(model).arg(collection).args(SIZES))
 }

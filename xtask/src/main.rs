@@ -8,6 +8,7 @@ mod bench;
 mod machine;
 mod model;
 mod paths;
+mod quality;
 mod quickstart;
 mod run;
 mod source;
@@ -26,6 +27,7 @@ usage: cargo xtask <command>
   test --list              the steps' names
   bench [ARGS...]          compare with ONNX Runtime and PyTorch on this machine (see bench/README.md)
   bench search [FOLDER]    measure search on a BEIR directory
+  bench quality [DATA]     measure again what has a known figure among a folder's collections
   fetch-model              download all-MiniLM-L6-v2 into target/models
   arch                     crates depend downwards only; unsafe code stays where it belongs
 ";

@@ -1,16 +1,15 @@
 //! A BEIR directory as the engine takes it in.
 
-use elodex_eval::{BeirFolder, Qrels};
+use elodex_eval::BeirFolder;
 use std::error::Error;
 use std::path::Path;
 
-/// The collection and what is judged of it.
+/// The collection and the queries that are judged.
 pub(crate) struct Beir {
     /// Id, and title with text.
     pub(crate) documents: Vec<(String, String)>,
     /// Queries of the test split.
     pub(crate) queries: Vec<(String, String)>,
-    pub(crate) qrels: Qrels,
 }
 
 impl Beir {
@@ -23,6 +22,6 @@ impl Beir {
         });
         let mut queries = folder.queries()?;
         queries.retain(|id, _| qrels.judged(id).is_some());
-        Ok(Self { documents: documents.collect(), queries: queries.into_iter().collect(), qrels })
+        Ok(Self { documents: documents.collect(), queries: queries.into_iter().collect() })
     }
 }

@@ -1,12 +1,12 @@
-//! Search as the server does it, without the server: ranking quality and ingestion over a BEIR collection, and speed,
-//! memory and disk as a collection grows.
+//! Search as the server does it, without the server: ingestion of a BEIR collection, and speed, memory and disk as a
+//! collection grows.
 //!
-//! `bench-search quality MODEL_DIRECTORY BEIR_DIRECTORY` · `bench-search growth MODEL_DIRECTORY BEIR_DIRECTORY SIZE…`,
+//! `bench-search ingestion MODEL_DIRECTORY BEIR_DIRECTORY` · `bench-search growth MODEL_DIRECTORY BEIR_DIRECTORY SIZE…`,
 //! where a size is a number of chunks, with `:int8` behind it where their vectors are to be quantised.
 
 mod beir;
 mod growth;
-mod quality;
+mod ingestion;
 mod setup;
 
 use std::error::Error;
@@ -15,7 +15,7 @@ use std::path::Path;
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["quality", model, collection] => quality::run(Path::new(model), Path::new(collection)),
+        ["ingestion", model, collection] => ingestion::run(Path::new(model), Path::new(collection)),
         ["growth", model, collection, sizes @ ..] if !sizes.is_empty() => {
             for size in sizes {
                 let (chunks, precision) = size.split_once(':').unwrap_or((size, "f32"));
@@ -24,7 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             Ok(())
         }
         _ => {
-            Err("usage: bench-search quality MODEL BEIR | bench-search growth MODEL BEIR SIZE[:int8]…".into())
+            Err("usage: bench-search ingestion MODEL BEIR | bench-search growth MODEL BEIR SIZE[:int8]…"
+                .into())
         }
     }
 }

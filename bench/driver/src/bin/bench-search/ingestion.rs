@@ -1,11 +1,9 @@
-//! Ranking quality of each list and of both, and how much of the embedder's throughput ingestion keeps.
+//! How much of the embedder's throughput ingestion keeps.
 
 use crate::beir::Beir;
 use crate::setup;
-use elodex_eval::significance::{self, Bootstrap};
-use elodex_eval::{Evaluation, Measure, Protocol, Run};
 use elodex_search::SearchEngine;
-use elodex_types::{Content, CreateCollection, Metadata, NewDocument, SearchRequest, Unit, Weights};
+use elodex_types::{Content, CreateCollection, Metadata, NewDocument};
 use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
@@ -49,14 +47,6 @@ pub(crate) fn run(model: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
             beir.documents.len() as f64 / seconds,
             100.0 * rate / alone
         );
-        let lists = [
-            ("dense", Weights { dense: 1.0, lexical: 0.0 }),
-            ("BM25", Weights { dense: 0.0, lexical: 1.0 }),
-            ("hybrid", Weights::default()),
-        ];
-        for (list, weights) in lists {
-            evaluate(&engine, name, &beir, list, weights)?;
-        }
     }
     engine.shutdown();
     Ok(())
@@ -72,31 +62,5 @@ fn ingest(engine: &SearchEngine, collection: &str, beir: &Beir) -> Result<(), Bo
         engine.add(collection, documents.collect(), false)?;
     }
     engine.wait_until_indexed(collection, None, &mut |_| {})?;
-    Ok(())
-}
-
-fn evaluate(
-    engine: &SearchEngine,
-    collection: &str,
-    beir: &Beir,
-    list: &str,
-    weights: Weights,
-) -> Result<(), Box<dyn Error>> {
-    let mut run = Run::new(list);
-    for (id, text) in &beir.queries {
-        let mut request = SearchRequest::new(collection, text, Unit::Documents, 100);
-        request.weights = Some(weights);
-        request.exact = true;
-        request.include_content = false;
-        let answer = engine.search(&request, &setup::context())?;
-        run.insert_order(id, answer.hits.iter().map(|hit| hit.path.as_str()))?;
-    }
-    let measures = [Measure::NDCG_10, Measure::RECALL_100];
-    let evaluation = Evaluation::of(&beir.qrels, &run, &measures, &Protocol::default())?;
-    for measure in measures {
-        let values = evaluation.values(measure).unwrap_or_default();
-        let mean = significance::mean_interval(values, &Bootstrap::default())?;
-        println!("{collection}, {list}: {measure} {:.4} [{:.4}, {:.4}]", mean.mean, mean.low, mean.high);
-    }
     Ok(())
 }
