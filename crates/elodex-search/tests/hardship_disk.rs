@@ -13,6 +13,7 @@ use elodex_search::ErrorKind;
 use elodex_types::{CallContext, CreateCollection, IndexStatus, SearchRequest, Unit};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Says that this is the second process.
 const CHILD: &str = "ELODEX_FULL_DISK";
@@ -78,7 +79,19 @@ fn fills_its_disk() {
     assert_eq!((status.num_documents, status.num_failed_documents), (acknowledged as u64, 0));
     let request = SearchRequest::new("c", "traveller", Unit::Documents, 5);
     let context = CallContext { key: "test".into(), deadline: None };
-    let found = engine.search(&request, &context).unwrap().hits.len() as u64;
+    let mut attempts = 0;
+    let found = loop {
+        match engine.search(&request, &context) {
+            Ok(answer) => break answer.hits.len() as u64,
+            // Ingestion may have met the full disk just now; callers are told when to come again.
+            Err(error) => {
+                attempts += 1;
+                assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", error.report());
+                assert!(error.wait().is_some() && attempts < 100, "{}", error.report());
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    };
     println!("{acknowledged} acknowledged, {} indexed, {found} found", status.num_indexed_documents);
     assert!(found >= status.num_indexed_documents.min(5));
 

@@ -18,6 +18,8 @@ pub enum ErrorKind {
     Corrupt,
     /// Another process has the data open.
     Locked,
+    /// The disk failed meanwhile. Where it was only full, the next call finds the store open again.
+    Stopped,
     /// The backend refused or could not be reached.
     Backend,
     /// An internal invariant broke.
@@ -30,7 +32,7 @@ impl Kind for ErrorKind {
             ErrorKind::NotFound => Fault::NotFound,
             ErrorKind::Conflict => Fault::Conflict,
             ErrorKind::Invalid => Fault::User,
-            ErrorKind::Full | ErrorKind::Locked => Fault::Unavailable,
+            ErrorKind::Full | ErrorKind::Locked | ErrorKind::Stopped => Fault::Unavailable,
             ErrorKind::Backend => Fault::Upstream,
             ErrorKind::Corrupt | ErrorKind::Bug => Fault::Bug,
         }

@@ -22,7 +22,9 @@ impl From<elodex_store::Error> for Trouble {
     fn from(error: elodex_store::Error) -> Self {
         match error.kind() {
             ErrorKind::NotFound => Trouble::Gone,
-            ErrorKind::Full | ErrorKind::Locked | ErrorKind::Backend => Trouble::Later(error.report()),
+            ErrorKind::Full | ErrorKind::Locked | ErrorKind::Stopped | ErrorKind::Backend => {
+                Trouble::Later(error.report())
+            }
             _ => Trouble::Failed(error.report()),
         }
     }

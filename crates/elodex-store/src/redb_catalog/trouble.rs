@@ -2,9 +2,13 @@
 
 use crate::{Error, ErrorKind};
 use std::io;
+use std::time::Duration;
 
 /// A result inside the catalog.
 pub(super) type Result<T, E = Trouble> = std::result::Result<T, E>;
+
+/// When to ask a catalog again that is just being opened again.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Why work inside a transaction stops.
 #[derive(Debug)]
@@ -86,7 +90,7 @@ fn storage_error(error: redb::Error) -> Error {
             (ErrorKind::Backend, "cannot read or write the catalog; check the disk, then start again")
         }
         redb::Error::PreviousIo | redb::Error::DatabaseClosed => (
-            ErrorKind::Backend,
+            ErrorKind::Stopped,
             "the catalog stopped after a failure of its disk; try again, and if that does not help check the disk and \
              start again",
         ),
@@ -106,5 +110,6 @@ fn storage_error(error: redb::Error) -> Error {
         }
         _ => (ErrorKind::Bug, "the catalog used its database wrongly"),
     };
-    Error::new(kind, message).caused_by(error)
+    let error = Error::new(kind, message).caused_by(error);
+    if kind == ErrorKind::Stopped { error.retry_after(RETRY) } else { error }
 }
