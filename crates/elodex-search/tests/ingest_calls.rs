@@ -29,20 +29,20 @@ fn a_collection_s_settings_are_completed_and_kept() {
     let added = model.prepare("", Some(Role::Document), TruncationPolicy::Truncate).unwrap().truncation.seen;
     let window = model.info().max_tokens - added;
     assert_eq!(info.chunk_tokens, SearchOptions::default().chunk_tokens.min(window));
-    assert_eq!((info.precision.as_str(), info.whole_documents, info.language), ("f32", false, None));
+    assert_eq!((info.precision.as_str(), info.whole_documents, info.language), ("int8", false, None));
     assert_eq!(info.weights, Weights::default());
 
     let whole = CreateCollection {
         whole_documents: Some(true),
         language: Some("EN".into()),
-        precision: Some("int8".into()),
+        precision: Some("f32".into()),
         weights: Some(Weights { dense: 1.0, lexical: 0.0 }),
         passage_chars: Some(100),
         ..named("whole")
     };
     let info = engine.create_collection(&whole).unwrap();
     assert_eq!((info.chunk_tokens, info.chunk_overlap, info.whole_documents), (window, 0, true));
-    assert_eq!((info.language.as_deref(), info.precision.as_str()), (Some("en"), "int8"));
+    assert_eq!((info.language.as_deref(), info.precision.as_str()), (Some("en"), "f32"));
     assert_eq!(engine.collection_info("whole").unwrap(), info);
     let names: Vec<String> = engine.collections().unwrap().into_iter().map(|info| info.name).collect();
     assert_eq!(names, ["c", "whole"]);

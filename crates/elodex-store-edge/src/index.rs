@@ -29,7 +29,9 @@ const OVERSAMPLING: f64 = 1.5;
 /// Points in one operation: a record of the write-ahead log.
 const POINTS_PER_OPERATION: usize = 256;
 /// Candidates fetched beyond the limit, so that of as many equal scores at the cut those with the lowest ids stay.
-const TIES: usize = 8;
+const TIES: usize = 32;
+/// The same where a graph may be walked: that may miss one of equal scores anyway.
+const GRAPH_TIES: usize = 8;
 /// A limit beyond this is compared with the number of points, for which qdrant-edge would reserve memory.
 const LARGE_LIMIT: usize = 10_000;
 /// Attributes that have an index; conditions on further ones look at the points.
@@ -233,7 +235,7 @@ impl EdgeIndex {
         &self,
         query: QueryEnum,
         condition: Option<&Condition>,
-        limit: usize,
+        (limit, ties): (usize, usize),
         params: Option<SearchParams>,
     ) -> Result<Vec<Found>> {
         let filter: Option<Filter> = match condition.map(compile).transpose()? {
@@ -249,7 +251,7 @@ impl EdgeIndex {
             query,
             filter,
             params,
-            limit: limit + TIES,
+            limit: limit + ties,
             offset: 0,
             with_payload: Some(WithPayloadInterface::Bool(false)),
             with_vector: Some(WithVector::Bool(false)),
@@ -323,7 +325,8 @@ impl ChunkIndex for EdgeIndex {
             acorn: None,
         };
         let query = NamedQuery { query: VectorInternal::Dense(vector.to_vec()), using: Some(DENSE.into()) };
-        self.search(QueryEnum::Nearest(query), condition, limit, Some(params))
+        let ties = if exact { TIES } else { GRAPH_TIES };
+        self.search(QueryEnum::Nearest(query), condition, (limit, ties), Some(params))
     }
 
     fn lexical(
@@ -337,7 +340,7 @@ impl ChunkIndex for EdgeIndex {
             return Ok(Vec::new());
         }
         let query = NamedQuery { query: sparse(query)?.into(), using: Some(TERMS.into()) };
-        let mut found = self.search(QueryEnum::Nearest(query), condition, limit, None)?;
+        let mut found = self.search(QueryEnum::Nearest(query), condition, (limit, TIES), None)?;
         found.retain(|found| found.score > 0.0);
         Ok(found)
     }

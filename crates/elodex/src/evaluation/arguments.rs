@@ -40,7 +40,8 @@ pub(crate) struct EvalArgs {
     /// Evaluate a collection as it is.
     #[arg(long, short, value_name = "NAME")]
     pub(crate) collection: Option<String>,
-    /// What to evaluate, with commas between [default: bm25,dense,hybrid and, with a reranker, hybrid+rerank@10, 20, 50, 100].
+    /// What to evaluate, with commas between; if none is named bm25, dense, hybrid and, with a reranker, hybrid+rerank@10,
+    /// @20, @50 and @100.
     #[arg(long, value_name = "SYSTEMS")]
     pub(crate) systems: Vec<String>,
     /// Embedder of systems that name none [default: the setting default_embedder, else the only one].
