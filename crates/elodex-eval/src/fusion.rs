@@ -13,6 +13,9 @@ const MOST_SETTINGS: usize = 10_000;
 /// Means closer than this are the same.
 const SAME: f64 = 1e-12;
 
+/// How much a first rank counts over a later one, as in the paper (Cormack, Clarke and Büttcher, SIGIR 2009).
+pub const RRF_K: f64 = 60.0;
+
 /// One way to fuse lists.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FusionSetting {
@@ -35,7 +38,7 @@ pub struct FusionGrid {
 
 impl Default for FusionGrid {
     fn default() -> Self {
-        Self { steps: 10, depths: vec![100], k: 60.0 }
+        Self { steps: 10, depths: vec![100], k: RRF_K }
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// An evaluation of named systems over the same queries.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// The version of this shape; 1.
+    /// The version of this shape, [`Report::VERSION`].
     pub version: u32,
     /// The release that made it.
     pub elodex: String,
@@ -34,6 +34,11 @@ pub struct Report {
     pub notes: Vec<String>,
     /// Per query.
     pub queries: Vec<QueryRow>,
+}
+
+impl Report {
+    /// The version of this shape: another one is no baseline.
+    pub const VERSION: u32 = 1;
 }
 
 /// The hardware.
@@ -85,7 +90,7 @@ pub struct SystemReport {
     /// Read by the models.
     pub tokens: Option<TokenCounts>,
     /// What 1,000 queries cost by each price, dearest last.
-    pub costs: Vec<HardwarePrice>,
+    pub costs: Vec<QueryCost>,
     /// Relevant documents of each query: where the first stage has them and where the second puts them. Only for systems
     /// with a second stage.
     pub moves: Vec<RankMove>,
@@ -129,8 +134,8 @@ pub struct TokenCounts {
 }
 
 /// What 1,000 queries cost in one place.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct HardwarePrice {
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct QueryCost {
     /// Whose price.
     pub name: String,
     /// In US dollars.

@@ -14,9 +14,10 @@ mod terminal;
 mod words;
 
 pub use data::{
-    CollectionSummary, DepthPoint, HardwarePrice, Machine, PairComparison, QueryRow, RankMove, Report,
+    CollectionSummary, DepthPoint, Machine, PairComparison, QueryCost, QueryRow, RankMove, Report,
     StageLatency, SystemReport, TokenCounts,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use page::html;
 pub use terminal::terminal;
+pub use words::shorten;

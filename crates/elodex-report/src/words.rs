@@ -87,7 +87,7 @@ pub(crate) fn counted(value: usize, one: &str, many: &str) -> String {
 }
 
 /// On one line, at most `length` characters, with an ellipsis where something is left out.
-pub(crate) fn shorten(text: &str, length: usize) -> String {
+pub fn shorten(text: &str, length: usize) -> String {
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if flat.chars().count() <= length {
         return flat;
@@ -272,5 +272,11 @@ mod tests {
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(count(123), "123");
         assert_eq!(chance(0.00001), "< 0.0001");
+    }
+
+    #[test]
+    fn shortening_counts_characters() {
+        assert_eq!(shorten("äöü\n xyz", 7), "äöü xyz");
+        assert_eq!(shorten("äöü xyz!", 7), "äöü xy…");
     }
 }

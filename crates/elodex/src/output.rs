@@ -57,17 +57,6 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// At most `length` characters of one line, with an ellipsis where something is left out.
-pub(crate) fn shorten(text: &str, length: usize) -> String {
-    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if flat.chars().count() <= length {
-        return flat;
-    }
-    let mut short: String = flat.chars().take(length.saturating_sub(1)).collect();
-    short.push('…');
-    short
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,11 +65,5 @@ mod tests {
     fn columns_line_up() {
         let rows = [vec!["a".to_owned(), "long".to_owned()], vec!["ü1".to_owned(), String::new()]];
         assert_eq!(table(&["id", "name"], &rows), "id  name\na   long\nü1");
-    }
-
-    #[test]
-    fn shortening_counts_characters() {
-        assert_eq!(shorten("äöü\n xyz", 7), "äöü xyz");
-        assert_eq!(shorten("äöü xyz!", 7), "äöü xy…");
     }
 }

@@ -1,6 +1,6 @@
 //! Search results for a terminal: recall order beside reranked order, moves marked, and the text that matched.
 
-use crate::output::shorten;
+use elodex_report::shorten;
 use serde_json::Value;
 use std::fmt::Write as _;
 

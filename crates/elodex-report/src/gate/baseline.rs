@@ -8,9 +8,6 @@ use elodex_eval::significance::Interval;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The shape that is read.
-const VERSION: u64 = 1;
-
 /// What is needed of an earlier report's JSON; whatever else it holds is not looked at.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Baseline {
@@ -70,13 +67,14 @@ impl Baseline {
         };
         let value: serde_json::Value = serde_json::from_str(json).map_err(unreadable)?;
         let version = &value["version"];
-        if version.as_u64() != Some(VERSION) {
+        if version.as_u64() != Some(u64::from(Report::VERSION)) {
             let found =
                 if version.is_null() { "no version".to_owned() } else { format!("version {version}") };
             return Err(Error::new(
                 ErrorKind::Baseline,
                 format!(
-                    "the baseline has {found}, but only version {VERSION} is read; make it again with this release"
+                    "the baseline has {found}, but only version {} is read; make it again with this release",
+                    Report::VERSION
                 ),
             ));
         }

@@ -4,7 +4,7 @@ use elodex_eval::calibration::Reliability;
 use elodex_eval::significance::{Bootstrap, compare_values, mean_interval};
 use elodex_eval::{Audit, Measure, Protocol, Qrels, Run};
 use elodex_report::{
-    CollectionSummary, DepthPoint, HardwarePrice, Machine, PairComparison, QueryRow, RankMove, Report,
+    CollectionSummary, DepthPoint, Machine, PairComparison, QueryCost, QueryRow, RankMove, Report,
     StageLatency, SystemReport, TokenCounts,
 };
 use fastrand::Rng;
@@ -99,7 +99,7 @@ pub(crate) fn report(planted: &[Planted], queries: usize, compared: usize) -> Re
         }
     }
     Report {
-        version: 1,
+        version: Report::VERSION,
         elodex: "0.1.0".to_owned(),
         made: "2026-03-14T09:26:53Z".to_owned(),
         command: "elodex eval --beir data/helpdesk --system bm25 --system hybrid --depths 10,50,100"
@@ -203,7 +203,7 @@ fn system_report(
         costs: ["own hardware at $0.12/h", "hosted: Example Rerank", "hosted: Another"]
             .iter()
             .zip([0.000_4, 0.02, 2.0])
-            .map(|(name, price)| HardwarePrice {
+            .map(|(name, price)| QueryCost {
                 name: (*name).to_owned(),
                 usd_per_1000_queries: if is_reranked { price } else { price / 100.0 },
             })

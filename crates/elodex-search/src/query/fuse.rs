@@ -1,11 +1,9 @@
 //! Reciprocal-rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009) with weights.
 
+use elodex_eval::fusion::RRF_K;
 use elodex_store::Found;
 use elodex_types::{ChunkId, Place};
 use std::collections::HashMap;
-
-/// How much a first rank counts over a later one: the constant of the paper.
-pub(super) const K: f64 = 60.0;
 
 /// A candidate of at least one of `N` lists.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +39,7 @@ pub(super) fn fuse<const N: usize>(lists: [(f32, &[Found]); N]) -> Vec<Fused<N>>
             let rank = position + 1;
             if candidate.places[list].is_none() {
                 candidate.places[list] = Some(Place { rank, score: found.score });
-                candidate.score += f64::from(weight) / (K + rank as f64);
+                candidate.score += f64::from(weight) / (RRF_K + rank as f64);
             }
         }
     }

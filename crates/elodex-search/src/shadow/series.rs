@@ -1,5 +1,6 @@
 //! Numbers summed up in bounded memory.
 
+use elodex_eval::percentile;
 use fastrand::Rng;
 use serde::Serialize;
 
@@ -60,17 +61,13 @@ impl Series {
         }
         let mut sorted = self.kept.clone();
         sorted.sort_by(f64::total_cmp);
-        let percentile = |share: f64| {
-            let rank = (share * sorted.len() as f64).ceil().max(1.0) as usize;
-            sorted.get(rank - 1).copied()
-        };
         Summary {
             count: self.count,
             mean: Some(self.sum / self.count as f64),
-            p5: percentile(0.05),
-            p50: percentile(0.5),
-            p95: percentile(0.95),
-            p99: percentile(0.99),
+            p5: percentile(&sorted, 0.05),
+            p50: percentile(&sorted, 0.5),
+            p95: percentile(&sorted, 0.95),
+            p99: percentile(&sorted, 0.99),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a collection's policy settles, and what a request settles before it.
 
-use crate::support::{Ground, judged, paths, text_document};
+use crate::support::{COFFEE, Ground, judged, paths, text_document};
 use elodex_eval::calibration::{Calibration, Method, Sample, Samples, fit_calibration};
 use elodex_eval::gate::GateSetting;
 use elodex_eval::significance::Interval;
@@ -10,15 +10,6 @@ use elodex_store::{Catalog, RedbCatalog};
 use elodex_types::{
     Rerank, RerankStatus, ScoreKind, SearchHit, SearchRequest, SearchResponse, Unit, Weights,
 };
-
-const TEXTS: [&str; 6] = [
-    "Coffee is ground and brewed.",
-    "Tea is steeped in hot water, coffee is not.",
-    "A coffee grinder needs cleaning.",
-    "Who drinks coffee sleeps badly, they say of coffee.",
-    "Coffee beans come from Ethiopia.",
-    "The coffee house closes at six.",
-];
 
 const NOTHING: Interval = Interval { mean: 0.0, low: 0.0, high: 0.0, confidence: 0.95, queries: 9 };
 
@@ -68,7 +59,7 @@ fn skipped(response: &SearchResponse) -> &str {
 
 #[test]
 fn a_policy_is_kept_shown_backed_up_and_taken_away() {
-    let mut ground = Ground::of_texts(&TEXTS);
+    let mut ground = Ground::of_texts(&COFFEE);
     assert_eq!(ground.engine.collection_info("c").unwrap().policy, None);
     let policy = of_fusion(0.0, 1.0, 50, 60);
     set(&ground, &policy);
@@ -97,7 +88,7 @@ fn a_policy_is_kept_shown_backed_up_and_taken_away() {
 
 #[test]
 fn what_is_no_policy_is_refused_and_leaves_the_one_there_is() {
-    let ground = Ground::of_texts(&TEXTS);
+    let ground = Ground::of_texts(&COFFEE);
     let policy = of_gate("judge", None, 3);
     set(&ground, &policy);
     let error = ground.engine.set_policy("c", Some("{}")).unwrap_err();
@@ -117,7 +108,7 @@ fn what_is_no_policy_is_refused_and_leaves_the_one_there_is() {
 
 #[test]
 fn a_policy_that_another_release_wrote_is_named_not_passed_over() {
-    let ground = Ground::of_texts(&TEXTS);
+    let ground = Ground::of_texts(&COFFEE);
     let id = ground.catalog.view().unwrap().collection("c").unwrap().id;
     ground.catalog.set_policy(id, Some(r#"{"version": 99}"#.into())).unwrap();
     let error = ground.refusal(&request(Rerank::Off));
@@ -161,7 +152,7 @@ fn weights_and_depths_are_the_request_s_then_the_policy_s_then_the_collection_s(
 
 #[test]
 fn auto_spares_the_reranker_where_the_first_stage_is_clear() {
-    let ground = Ground::of_texts(&TEXTS);
+    let ground = Ground::of_texts(&COFFEE);
     let first = ground.search(&request(Rerank::Off));
     let lead = lead(&first);
     assert!(lead > 0.0);
@@ -189,7 +180,7 @@ fn auto_spares_the_reranker_where_the_first_stage_is_clear() {
 
 #[test]
 fn auto_does_not_skip_what_a_margin_does_not_speak_of() {
-    let ground = Ground::of_texts(&TEXTS);
+    let ground = Ground::of_texts(&COFFEE);
     let clear = |request: &SearchRequest| !matches!(ground.search(request).rerank, RerankStatus::Full);
     set(&ground, &of_gate("judge", Some(0.0), 6));
     assert!(clear(&request(auto())));
@@ -213,7 +204,7 @@ fn auto_does_not_skip_what_a_margin_does_not_speak_of() {
 
 #[test]
 fn nothing_to_order_is_not_reranked() {
-    let ground = Ground::of_texts(&TEXTS[..1]);
+    let ground = Ground::of_texts(&COFFEE[..1]);
     set(&ground, &of_gate("judge", None, 5));
     let response = ground.search(&request(auto()));
     assert_eq!(skipped(&response), "there are fewer than two results to order");
@@ -223,7 +214,7 @@ fn nothing_to_order_is_not_reranked() {
 #[test]
 fn auto_without_any_reranker_is_the_first_stage_and_says_so() {
     let ground = Ground::without_reranker(SearchOptions::default());
-    ground.add(vec![text_document("0", TEXTS[0]), text_document("1", TEXTS[1])]);
+    ground.add(vec![text_document("0", COFFEE[0]), text_document("1", COFFEE[1])]);
     let response = ground.search(&request(auto()));
     assert!(skipped(&response).contains("no reranker is served here"));
     assert_eq!(paths(&response), paths(&ground.search(&request(Rerank::Off))));
@@ -253,7 +244,7 @@ fn curve(logits: &[f32]) -> Calibration {
 
 #[test]
 fn calibrated_scores_are_probabilities_and_a_threshold_is_one() {
-    let ground = Ground::of_texts(&TEXTS);
+    let ground = Ground::of_texts(&COFFEE);
     let plain = ground.search(&request(judged()));
     let logits: Vec<f32> =
         plain.hits.iter().map(|hit| hit.explanation.as_ref().unwrap().logit.unwrap()).collect();

@@ -1,21 +1,12 @@
 //! The reranker's order, and what is said where it is not there.
 
-use crate::support::{Ground, judged, paths};
+use crate::support::{COFFEE, Ground, judged, paths};
 use elodex_engine::EngineLimits;
 use elodex_search::{ErrorKind, SearchOptions};
 use elodex_types::{
     CallContext, Rerank, RerankStatus, ScoreKind, SearchRequest, SearchResponse, Unit, Weights,
 };
 use std::time::{Duration, Instant};
-
-const TEXTS: [&str; 6] = [
-    "Coffee is ground and brewed.",
-    "Tea is steeped in hot water, coffee is not.",
-    "A coffee grinder needs cleaning.",
-    "Who drinks coffee sleeps badly, they say of coffee.",
-    "Coffee beans come from Ethiopia.",
-    "The coffee house closes at six.",
-];
 
 fn request(unit: Unit, k: usize) -> SearchRequest {
     let mut request = SearchRequest::new("c", "where does coffee come from", unit, k);
@@ -54,7 +45,7 @@ fn in_an_hour() -> CallContext {
 
 #[test]
 fn every_candidate_is_scored_before_any_cut() {
-    let ground = Ground::of_texts(&TEXTS);
+    let ground = Ground::of_texts(&COFFEE);
     let all = ground.search(&request(Unit::Documents, 6));
     assert_eq!((&all.rerank, all.score_kind), (&RerankStatus::Full, Some(ScoreKind::Relevance)));
     assert_eq!(all.reranker.as_deref(), Some("judge"));
@@ -89,7 +80,7 @@ fn slices_make_the_order_of_one_call() {
 
 #[test]
 fn beyond_the_rerank_depth_the_fused_order_stands() {
-    let ground = Ground::of_texts(&TEXTS);
+    let ground = Ground::of_texts(&COFFEE);
     let mut request = request(Unit::Documents, 6);
     request.rerank = Rerank::On { model: Some("judge".into()), depth: Some(2) };
     let response = ground.search(&request);
@@ -141,7 +132,7 @@ fn a_reranker_that_fails_leaves_the_fused_order_and_says_so() {
 
 #[test]
 fn a_threshold_keeps_what_was_scored_above_it() {
-    let ground = Ground::of_texts(&TEXTS);
+    let ground = Ground::of_texts(&COFFEE);
     let mut request = request(Unit::Documents, 6);
     let all = ground.search(&request);
     let middle = all.hits[2].score.value;
@@ -163,7 +154,7 @@ fn a_threshold_keeps_what_was_scored_above_it() {
 fn a_passage_has_its_own_score() {
     let long = "Coffee comes from Ethiopia. ".to_owned()
         + &"Nobody knows why the sky was so blue in those days, and nobody asked. ".repeat(20);
-    let ground = Ground::of_texts(&[&long, TEXTS[0], TEXTS[1]]);
+    let ground = Ground::of_texts(&[&long, COFFEE[0], COFFEE[1]]);
     let response = ground.search(&request(Unit::Passages, 10));
     assert_eq!(response.rerank, RerankStatus::Full);
     let scores: Vec<f32> = response.hits.iter().map(|hit| hit.score.value).collect();

@@ -13,6 +13,16 @@ use elodex_types::{
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+/// Texts that the reranker puts into another order than the first stage.
+pub(crate) const COFFEE: [&str; 6] = [
+    "Coffee is ground and brewed.",
+    "Tea is steeped in hot water, coffee is not.",
+    "A coffee grinder needs cleaning.",
+    "Who drinks coffee sleeps badly, they say of coffee.",
+    "Coffee beans come from Ethiopia.",
+    "The coffee house closes at six.",
+];
+
 static RUNTIME: LazyLock<Arc<Runtime>> =
     LazyLock::new(|| Arc::new(Runtime::new(2, Kernels::detect()).unwrap()));
 

@@ -3,14 +3,13 @@
 use super::passage::Passage;
 use crate::library::Library;
 use anyhow::{Context as _, bail};
+use elodex_eval::fusion::RRF_K;
 use elodex_types::Weights;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 
 /// Candidates of a list that are looked at to see how deep an answer lies.
 pub(crate) const DEEPEST: usize = 1000;
-/// The constant of reciprocal-rank fusion, the search engine's.
-const K: f64 = 60.0;
 
 /// A chunk: its document and the characters it has of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -194,7 +193,7 @@ impl Lists {
             }
             for (place, chunk) in list.iter().take(setup.depth).enumerate() {
                 let (score, best) = scores.entry(chunk).or_insert((0.0, usize::MAX));
-                *score += f64::from(weight) / (K + (place + 1) as f64);
+                *score += f64::from(weight) / (RRF_K + (place + 1) as f64);
                 *best = (*best).min(place);
             }
         }

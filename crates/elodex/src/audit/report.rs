@@ -55,9 +55,9 @@ pub(crate) struct Audited {
 pub(crate) fn text(audited: &Audited) -> String {
     let mut text = String::new();
     for (number, found) in audited.queries.iter().enumerate() {
-        let _ = writeln!(text, "{}. {}", number + 1, output::shorten(&found.query, QUERY));
+        let _ = writeln!(text, "{}. {}", number + 1, elodex_report::shorten(&found.query, QUERY));
         let answer = match &found.text {
-            Some(words) => format!("{} “{}”", found.answer, output::shorten(words, QUERY)),
+            Some(words) => format!("{} “{}”", found.answer, elodex_report::shorten(words, QUERY)),
             None => found.answer.clone(),
         };
         let _ = writeln!(text, "   answer    {answer}");

@@ -32,7 +32,7 @@ pub(crate) fn audit(sources: &Sources, arguments: &AuditArgs) -> anyhow::Result<
     let mut looked = Vec::new();
     let bar = output::progress(cases.len() as u64, "queries");
     for case in cases {
-        let about = || format!("query `{}`", output::shorten(&case.query, 60));
+        let about = || format!("query `{}`", elodex_report::shorten(&case.query, 60));
         let mut lists = searching.lists(&case.query).with_context(about)?;
         let passage = find(library, collection, &case).with_context(about)?;
         let located = searching

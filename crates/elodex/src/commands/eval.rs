@@ -248,7 +248,7 @@ impl Setting<'_> {
         let now = jiff::Timestamp::now();
         let now = jiff::Timestamp::from_second(now.as_second()).context("the clock is out of range")?;
         Ok(Report {
-            version: 1,
+            version: Report::VERSION,
             elodex: env!("CARGO_PKG_VERSION").to_owned(),
             made: now.to_string(),
             command: command_line()?,

@@ -50,7 +50,7 @@ fn table(answer: &RerankResponse, documents: &[String]) -> anyhow::Result<String
             format!("{:.4}", ranked.score.value),
             kind(ranked.score.kind)?,
             ranked.index.to_string(),
-            output::shorten(text(documents, ranked.index)?, 80),
+            elodex_report::shorten(text(documents, ranked.index)?, 80),
         ]);
     }
     Ok(output::table(&["rank", "score", "kind", "index", "document"], &rows))

@@ -9,7 +9,7 @@ use crate::library::Library;
 use anyhow::Context as _;
 use clap::ValueEnum;
 use elodex_eval::calibration::{CalibrationFit, Samples, Separability, fit_calibration};
-use elodex_eval::fusion::{FusionFit, FusionGrid, fit_fusion};
+use elodex_eval::fusion::{FusionFit, FusionGrid, RRF_K, fit_fusion};
 use elodex_eval::gate::{GateFit, GateGrid, fit_gate};
 use elodex_eval::significance::Interval;
 use elodex_eval::{
@@ -299,10 +299,8 @@ impl Pool {
 
 /// Candidates of both lists with the ranks and scores that fitted weights and depths give them.
 fn fused_again(hits: &[Hit], fusion: &FusionPolicy) -> Vec<Hit> {
-    /// The constant of reciprocal-rank fusion, the search engine's.
-    const K: f64 = 60.0;
     let share = |rank: Option<usize>, weight: f64, depth: usize| match rank {
-        Some(rank) if rank <= depth => weight / (K + rank as f64),
+        Some(rank) if rank <= depth => weight / (RRF_K + rank as f64),
         _ => 0.0,
     };
     let mut scored: Vec<(f64, usize, Hit)> = hits

@@ -3,6 +3,7 @@
 use super::asking::{Effort, Times};
 use super::runner::Ran;
 use super::systems::Lists;
+use elodex_eval::percentile;
 use elodex_report::StageLatency;
 
 type TimeOf = fn(&Times) -> f64;
@@ -24,16 +25,10 @@ pub(crate) fn stages(ran: &Ran) -> Vec<StageLatency> {
         .map(|(stage, _, time)| {
             let mut times: Vec<f64> = ran.efforts.values().map(|effort| time(&effort.times)).collect();
             times.sort_by(f64::total_cmp);
-            let at = |share| percentile(&times, share);
+            let at = |share| percentile(&times, share).unwrap_or_default();
             StageLatency { stage: stage.to_owned(), p50: at(0.5), p95: at(0.95), p99: at(0.99) }
         })
         .collect()
-}
-
-/// The smallest of sorted times that `share` of them do not exceed.
-fn percentile(sorted: &[f64], share: f64) -> f64 {
-    let rank = (share * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
 /// Pairs of query and passage that the second stage scores in a second.
@@ -48,20 +43,4 @@ pub(crate) fn pairs_per_second(ran: &Ran) -> Option<f64> {
 pub(crate) fn mean_seconds(ran: &Ran) -> f64 {
     let total = |effort: &Effort| effort.times.total / 1000.0;
     ran.efforts.values().map(total).sum::<f64>() / ran.efforts.len().max(1) as f64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_percentile_is_a_time_that_was_measured() {
-        let times: Vec<f64> = (1..=100).map(f64::from).collect();
-        assert_eq!(
-            (percentile(&times, 0.5), percentile(&times, 0.95), percentile(&times, 0.99)),
-            (50.0, 95.0, 99.0)
-        );
-        assert_eq!(percentile(&[7.0], 0.5), 7.0);
-        assert_eq!(percentile(&[1.0, 2.0, 3.0], 0.5), 2.0);
-    }
 }

@@ -125,7 +125,7 @@ fn queries(report: &Report) -> String {
         .map(|query| {
             let mut row = vec![query.id.clone()];
             row.extend(query.values.iter().map(|value| format!("{value:.4}")));
-            row.push(output::shorten(query.text.as_deref().unwrap_or_default(), TEXT));
+            row.push(elodex_report::shorten(query.text.as_deref().unwrap_or_default(), TEXT));
             row
         })
         .collect();

@@ -1,7 +1,7 @@
 //! What queries cost: own hardware by the hour, hosted models by tokens or searches.
 
 use anyhow::{Context as _, bail};
-use elodex_report::{HardwarePrice, TokenCounts};
+use elodex_report::{QueryCost, TokenCounts};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -76,16 +76,16 @@ impl Prices {
     }
 
     /// What 1,000 queries cost by every price that covers the system, dearest last.
-    pub(crate) fn of(&self, demand: &Demand) -> Vec<HardwarePrice> {
-        let hour = |(name, usd): &(String, f64)| HardwarePrice {
+    pub(crate) fn of(&self, demand: &Demand) -> Vec<QueryCost> {
+        let hour = |(name, usd): &(String, f64)| QueryCost {
             name: name.clone(),
             usd_per_1000_queries: usd * demand.seconds * 1000.0 / 3600.0,
         };
         let hosted = |hosted: &Hosted| {
             let usd_per_1000_queries = hosted.cost(demand)?;
-            Some(HardwarePrice { name: format!("{} ({})", hosted.name, hosted.as_of), usd_per_1000_queries })
+            Some(QueryCost { name: format!("{} ({})", hosted.name, hosted.as_of), usd_per_1000_queries })
         };
-        let mut costs: Vec<HardwarePrice> =
+        let mut costs: Vec<QueryCost> =
             self.hours.iter().map(hour).chain(self.hosted.iter().filter_map(hosted)).collect();
         costs.sort_by(|one, other| one.usd_per_1000_queries.total_cmp(&other.usd_per_1000_queries));
         costs

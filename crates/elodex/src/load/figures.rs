@@ -3,6 +3,7 @@
 use super::client::Outcome;
 use super::drive::Sample;
 use crate::output;
+use elodex_eval::percentile;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -147,10 +148,7 @@ fn milliseconds(time: Duration) -> f64 {
 fn percentiles(mut times: Vec<f64>) -> Option<Percentiles> {
     times.sort_by(f64::total_cmp);
     let max = *times.last()?;
-    let at = |share: f64| {
-        let rank = (share * times.len() as f64).ceil() as usize;
-        times.get(rank.saturating_sub(1)).copied().unwrap_or(max)
-    };
+    let at = |share| percentile(&times, share).unwrap_or(max);
     Some(Percentiles { p50: at(0.5), p90: at(0.9), p95: at(0.95), p99: at(0.99), max })
 }
 
