@@ -83,31 +83,30 @@ impl Searching<'_> {
         lists.dense = self.chunks(query, "dense", &mut lists.texts)?;
         lists.lexical = self.chunks(query, "lexical", &mut lists.texts)?;
         let everything = 2 * self.depth;
-        let rerank = match self.rerank {
-            Some(model) => json!({ "model": model, "depth": everything }),
-            None => json!(false),
-        };
-        let body = json!({ "k": everything, "depth": self.depth, "rerank": rerank });
-        let answer = self.ask(query, body)?;
-        let status = &answer["rerank_status"];
-        if self.rerank.is_some() && status["status"] != "full" {
-            bail!(
-                "the second stage was {}: {}",
-                status["status"].as_str().unwrap_or("silent"),
-                status["reason"].as_str().unwrap_or("no reason given")
-            );
-        }
-        let mut fused = Vec::new();
-        for (chunk, result) in found(&answer)? {
-            let rank = result["explanation"]["fused"]["rank"].as_u64();
-            fused.push((rank.context("a result has no explanation")?, chunk.clone()));
-            if let Some(logit) = result["explanation"]["logit"].as_f64() {
-                lists.logits.insert(chunk.clone(), logit as f32);
+        let served = self.ask(query, json!({ "k": everything, "depth": self.depth, "rerank": false }))?;
+        lists.fused = found(&served)?.into_iter().map(|(chunk, _)| chunk).collect();
+        if let Some(model) = self.rerank {
+            // Whatever weights leave out of what is served, a change of them may bring in.
+            let answer = self.ask(
+                query,
+                json!({
+                    "k": everything, "depth": self.depth, "weights": Weights::default(),
+                    "rerank": { "model": model, "depth": everything },
+                }),
+            )?;
+            let status = &answer["rerank_status"];
+            if status["status"] != "full" {
+                bail!(
+                    "the second stage was {}: {}",
+                    status["status"].as_str().unwrap_or("silent"),
+                    status["reason"].as_str().unwrap_or("no reason given")
+                );
             }
-            lists.texts.insert(chunk, result["content"].as_str().unwrap_or_default().to_owned());
+            for (chunk, result) in found(&answer)? {
+                let logit = result["explanation"]["logit"].as_f64();
+                lists.logits.insert(chunk, logit.context("a result has no explanation")? as f32);
+            }
         }
-        fused.sort_by_key(|(rank, _)| *rank);
-        lists.fused = fused.into_iter().map(|(_, chunk)| chunk).collect();
         Ok(lists)
     }
 

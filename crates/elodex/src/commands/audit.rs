@@ -10,7 +10,6 @@ use crate::output;
 use crate::settings::Sources;
 use anyhow::Context as _;
 use elodex_types::Weights;
-use serde_json::json;
 
 pub(crate) fn audit(sources: &Sources, arguments: &AuditArgs) -> anyhow::Result<()> {
     let cases = cases(arguments)?;
@@ -20,7 +19,7 @@ pub(crate) fn audit(sources: &Sources, arguments: &AuditArgs) -> anyhow::Result<
     let place = Place::of(library, collection)?;
     let has_reranker = arguments.reranker.is_some() || library.has_reranker()?;
     let depth = arguments.depth as usize;
-    let now = Setup { weights: weights(library, collection)?, depth, rerank: has_reranker.then_some(depth) };
+    let now = Setup { weights: place.weights_in_use(), depth, rerank: has_reranker.then_some(depth) };
     let searching = Searching {
         library,
         collection,
@@ -76,12 +75,6 @@ pub(crate) fn audit(sources: &Sources, arguments: &AuditArgs) -> anyhow::Result<
     };
     conclude(&mut audited, arguments.target.url.as_deref());
     write(arguments, &audited)
-}
-
-/// The collection's own.
-fn weights(library: &dyn library::Library, collection: &str) -> anyhow::Result<Weights> {
-    let info = library.call("/v1/collections/get-info", &json!({ "name": collection }))?;
-    serde_json::from_value(info["weights"].clone()).context("the collection does not tell its weights")
 }
 
 /// How a collection is searched, in words.

@@ -93,7 +93,7 @@ pub(crate) fn ask(
     match system.first.lists {
         Lists::Bm25 => body["list"] = json!("lexical"),
         Lists::Dense => body["list"] = json!("dense"),
-        // Left out, the collection's own weights hold.
+        // Left out, the weights of the collection's policy hold, else its own.
         Lists::Hybrid(None) => {}
         Lists::Hybrid(Some(weights)) => body["weights"] = json!(weights),
     }

@@ -15,6 +15,7 @@ use elodex_eval::significance::Interval;
 use elodex_eval::{
     CalibrationPolicy, CrossValidation, FusionPolicy, Measure, Objective, Policy, RerankPolicy, Run, Scored,
 };
+use elodex_types::Weights;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -162,8 +163,8 @@ impl Fitting<'_> {
         super::asking::run(&name, &ran.first().context("a system was not run")?.answers)
     }
 
-    /// Candidates with the second stage's scores, in the order of the first stage that the policy will have. With fitted
-    /// weights, those are all candidates of both lists.
+    /// Candidates with the second stage's scores, in the order of the first stage that the new policy will have: with
+    /// fitted weights, of all candidates of both lists, and else with the collection's own, whatever a policy of today says.
     fn pool(&self, fits: &Fits) -> anyhow::Result<Pool> {
         let hybrid = System::of(Lists::Hybrid(None));
         let second = |ran: &Ran| ran.system.second.as_ref().map_or(0, |second| second.depth);
@@ -174,7 +175,13 @@ impl Fitting<'_> {
             .max_by_key(|ran| second(ran));
         let depth = deepest.map_or(POOL, second);
         let model = deepest.and_then(|ran| ran.system.second.as_ref()?.model.clone());
-        if let (Some(ran), None) = (deepest, &fits.policy.fusion) {
+        let usual = &self.places.usual;
+        let lists = match (&fits.policy.fusion, usual.policy_weights) {
+            (Some(_), _) => Lists::Hybrid(Some(Weights::default())),
+            (None, Some(_)) => Lists::Hybrid(Some(usual.weights)),
+            (None, None) => Lists::Hybrid(None),
+        };
+        if let (Some(ran), Lists::Hybrid(None)) = (deepest, lists) {
             return Pool::of(ran, depth, None);
         }
         let mut conditions = self.conditions.clone();
@@ -183,7 +190,7 @@ impl Fitting<'_> {
             seen = 2 * conditions.depth.max(depth);
         }
         conditions.results = conditions.results.max(seen);
-        let system = System { second: Some(SecondStage { depth: seen, model }), ..hybrid };
+        let system = System { second: Some(SecondStage { depth: seen, model }), ..System::of(lists) };
         let ran = run_all(self.library, self.places, &[system], self.texts, &conditions)?;
         let ran = ran.first().context("a system was not run")?;
         Pool::of(ran, depth, fits.policy.fusion.as_ref())

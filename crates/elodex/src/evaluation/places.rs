@@ -3,6 +3,8 @@
 use super::systems::{Lists, System};
 use crate::library::Library;
 use anyhow::{Context as _, bail};
+use elodex_eval::Policy;
+use elodex_types::Weights;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -13,6 +15,10 @@ pub(crate) struct Place {
     /// Its embedder.
     pub(crate) model: String,
     pub(crate) dimensions: usize,
+    /// Of the fusion, where no policy has others.
+    pub(crate) weights: Weights,
+    /// Of the fusion, where its policy has them.
+    pub(crate) policy_weights: Option<Weights>,
     /// Whether a document is one chunk.
     pub(crate) whole_documents: bool,
     /// Documents that can be searched.
@@ -24,6 +30,8 @@ struct Info {
     name: String,
     model: String,
     dimensions: usize,
+    weights: Weights,
+    policy: Option<Policy>,
     whole_documents: bool,
     status: Status,
 }
@@ -39,9 +47,25 @@ impl Place {
         let answer = library.call("/v1/collections/get-info", &json!({ "name": collection }))?;
         let info: Info = serde_json::from_value(answer)
             .with_context(|| format!("collection `{collection}` does not say what it is"))?;
-        let Info { name, model, dimensions, whole_documents, status } = info;
-        let documents = status.num_indexed_documents;
-        Ok(Self { collection: name, model, dimensions, whole_documents, documents })
+        let Info { name, model, dimensions, weights, policy, whole_documents, status } = info;
+        let fusion = policy.and_then(|policy| policy.fusion);
+        Ok(Self {
+            collection: name,
+            model,
+            dimensions,
+            weights,
+            policy_weights: fusion.map(|fusion| Weights {
+                dense: fusion.dense_weight as f32,
+                lexical: fusion.lexical_weight as f32,
+            }),
+            whole_documents,
+            documents: status.num_indexed_documents,
+        })
+    }
+
+    /// The weights of searches that name none.
+    pub(crate) fn weights_in_use(&self) -> Weights {
+        self.policy_weights.unwrap_or(self.weights)
     }
 
     /// Whether a system that names a model or a width means this place.
@@ -109,6 +133,8 @@ mod tests {
             collection: collection.to_owned(),
             model: model.to_owned(),
             dimensions,
+            weights: Weights::default(),
+            policy_weights: None,
             whole_documents: true,
             documents: 3,
         };

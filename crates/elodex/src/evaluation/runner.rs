@@ -175,6 +175,7 @@ impl Job<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use elodex_types::Weights;
 
     fn systems(names: &[&str]) -> Vec<System> {
         names.iter().map(|name| name.parse().unwrap()).collect()
@@ -223,6 +224,8 @@ mod tests {
                 collection: "c".to_owned(),
                 model: "m".to_owned(),
                 dimensions: 4,
+                weights: Weights::default(),
+                policy_weights: None,
                 whole_documents: true,
                 documents: 2,
             },

@@ -15,7 +15,7 @@ const USUAL_DEPTHS: [usize; 4] = [10, 20, 50, 100];
 pub(crate) enum Lists {
     Bm25,
     Dense,
-    /// Both; `None`: with the collection's weights.
+    /// Both; `None`: with the weights of its policy, else its own.
     Hybrid(Option<Weights>),
 }
 

@@ -189,6 +189,43 @@ fn the_change_that_helps_is_proposed_with_its_effect() {
 }
 
 #[test]
+fn searched_as_now_is_as_the_policy_has_it() {
+    let place = Place::new();
+    let at = [local("bert_minilm"), vec!["--model".to_owned(), format!("cross={}", golden("bert_cross"))]]
+        .concat();
+    let at = borrowed(&at);
+    place.fill(&at, &[], ["1", "1"]);
+    let audit = [
+        &["audit", "-c", "docs", "boiler", "--answer", "notes/boiler5.txt", "invoices", "--answer"][..],
+        &["notes/handbook.txt", "holidays", "--answer", "notes/leave.txt", "--json", "-"],
+        &at[..],
+    ]
+    .concat();
+    let audited = || serde_json::from_str::<Value>(&place.ok(&audit)).unwrap();
+    let before = audited();
+    let interval = r#"{"mean": 0.1, "low": 0.1, "high": 0.1, "confidence": 0.95, "queries": 9}"#;
+    let policy = format!(
+        r#"{{"version": 1, "measure": "ndcg@10", "queries": 9, "rerank": null, "calibration": null,
+            "fusion": {{"dense_weight": 0.0, "lexical_weight": 1.0, "dense_depth": 100, "lexical_depth": 100,
+                        "gain": {interval}}}}}"#
+    );
+    std::fs::write(place.home.path().join("policy.json"), policy).unwrap();
+    place.ok(&[&["collections", "policy", "docs", "policy.json"], &at[..]].concat());
+    let after = audited();
+    assert!(before["now"].as_str().unwrap().contains("weights 1 and 1"), "{before}");
+    assert!(after["now"].as_str().unwrap().contains("weights 0 and 1"), "{after}");
+    let ranks = &after["queries"][0]["ranks"];
+    assert_eq!(ranks["bm25"], ranks["hybrid"], "{after}");
+    assert_ne!(ranks["dense"], ranks["hybrid"], "{after}");
+    // What the policy leaves out is scored as well, so a change means the same beside it.
+    let vectors = |report: &Value| {
+        let changes = report["changes"].as_array().unwrap();
+        changes.iter().find(|change| change["what"] == "ask the vectors alone").unwrap()["ranks"].clone()
+    };
+    assert_eq!(vectors(&after), vectors(&before), "{after} {before}");
+}
+
+#[test]
 fn prompts_are_compared_where_a_model_has_them() {
     let place = Place::new();
     let at = local("modernbert_v5");
