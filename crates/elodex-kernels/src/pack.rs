@@ -68,6 +68,13 @@ impl SharedBytes {
     }
 }
 
+impl From<Vec<u8>> for SharedBytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        let range = 0..bytes.len();
+        Self { owner: Arc::new(bytes), range }
+    }
+}
+
 impl std::fmt::Debug for SharedBytes {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{} bytes", self.range.len())
@@ -271,9 +278,7 @@ impl PackedMatrix {
                 }
             }
         }
-        let length = bytes.len();
-        let bytes = SharedBytes { owner: Arc::new(bytes), range: 0..length };
-        let mut panels = BytePanels { bytes, group, scales, scaled_sums: vec![] };
+        let mut panels = BytePanels { bytes: bytes.into(), group, scales, scaled_sums: vec![] };
         panels.scaled_sums = panels.sum_up(n, k);
         Self { n, k, panels: Panels::Int8(panels) }
     }

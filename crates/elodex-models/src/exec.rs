@@ -10,8 +10,8 @@ mod plan;
 use self::pass::{Pass, Scratch};
 use self::plan::{MICRO_BATCH_TOKENS, Plan};
 use crate::Encoded;
-use crate::spec::{Linear, TransformerSpec, Weights};
-use elodex_kernels::{Kernels, Parallelism, RopeTable};
+use crate::spec::{LayerWeights, TransformerSpec, Weights};
+use elodex_kernels::{Kernels, Parallelism, Precision, RopeTable};
 use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
@@ -47,6 +47,7 @@ pub struct Backbone {
     weights: Weights,
     rope_tables: Vec<RopeTable>,
     kernels: Kernels,
+    attention_precision: Precision,
     scratch: Mutex<Vec<Scratch>>,
 }
 
@@ -58,7 +59,8 @@ impl Backbone {
             .iter()
             .map(|rotary| RopeTable::new(&rotary.inverse_frequencies, spec.max_positions))
             .collect();
-        Self { spec, weights, rope_tables, kernels, scratch: Mutex::new(Vec::new()) }
+        let attention_precision = attention_precision(&weights);
+        Self { spec, weights, rope_tables, kernels, attention_precision, scratch: Mutex::new(Vec::new()) }
     }
 
     /// The spec.
@@ -75,15 +77,15 @@ impl Backbone {
     pub fn weight_bytes(&self) -> u64 {
         let weights = &self.weights;
         let floats = |values: &Option<Vec<f32>>| values.as_ref().map_or(0, Vec::len);
-        let linear = |layer: &Linear| layer.weight.bytes() + 4 * floats(&layer.bias);
-        let layers: usize = weights
-            .layers
-            .iter()
-            .map(|layer| {
-                [&layer.qkv, &layer.attention_out, &layer.up, &layer.down].map(linear).iter().sum::<usize>()
-            })
-            .sum();
-        (4 * (weights.tokens.len() + floats(&weights.positions) + floats(&weights.segments)) + layers) as u64
+        let linears = weights.layers.iter().flat_map(LayerWeights::linears);
+        let layers: usize = linears.map(|layer| layer.weight.bytes() + 4 * floats(&layer.bias)).sum();
+        let tables = weights.tokens.memory() + 4 * (floats(&weights.positions) + floats(&weights.segments));
+        (tables + layers) as u64
+    }
+
+    /// The weights.
+    pub fn weights(&self) -> &Weights {
+        &self.weights
     }
 
     /// Bytes of activations that `tokens` tokens in one micro-batch need.
@@ -176,5 +178,15 @@ impl Backbone {
             self.scratch.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
         }
         results
+    }
+}
+
+/// Whoever needs scales per group of inputs has inputs of very different size, and queries and keys with them: attention
+/// is then f32.
+fn attention_precision(weights: &Weights) -> Precision {
+    let matrix = weights.layers.first().map(|layer| &layer.qkv.weight);
+    match matrix.and_then(|matrix| Some((matrix, matrix.byte_panels()?))) {
+        Some((matrix, panels)) if panels.group() == matrix.k().next_multiple_of(4) => Precision::Int8,
+        _ => Precision::F32,
     }
 }

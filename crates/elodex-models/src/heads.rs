@@ -121,7 +121,7 @@ impl Narrowing {
                 _ => return Err(corrupt(&name, format!("shape {shape:?} does not join {input} to {width}"))),
             };
             let weight = if rows_are_outputs { values } else { transpose(&values, input, width) };
-            chain.push(Linear { weight: kernels.pack(&weight, width, input), bias: None });
+            chain.push(Linear { name, weight: kernels.pack(&weight, width, input), bias: None });
             input = width;
         }
         Ok(Narrowing::Project(chain))

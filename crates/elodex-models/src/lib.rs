@@ -26,12 +26,15 @@ pub mod hub;
 pub mod pooling;
 mod reranker;
 pub mod spec;
+mod table;
 pub mod tokenizer;
 pub mod weights;
 
+pub use elodex_kernels::Precision;
 pub use embedder::{Embedder, EmbedderInfo};
 pub use error::{Error, ErrorKind, Result};
 pub use reranker::{PreparedQuery, Reranker, RerankerInfo, Window};
+pub use table::Table;
 
 use elodex_types::Truncation;
 

@@ -89,7 +89,7 @@ impl Reranker {
     pub fn load(files: &ModelFiles, kernels: Kernels) -> Result<Self> {
         let tokenizer = TextTokenizer::load(files)?;
         let store = WeightStore::open(&files.backbone_dir())?;
-        let network = arch::load(&Loader { config: &files.config, store: &store, kernels })?;
+        let network = arch::load(&Loader::new(files, &store, kernels))?;
         let (framing, pooling, heads, temperature, network) = match &files.chat {
             Some(chat) => {
                 let framing = Framing::chat(chat, &tokenizer)?;
@@ -352,7 +352,8 @@ fn token_head(chat: &ChatRerank, network: &Network, store: &WeightStore, kernels
         }
     }
     let width = row.len();
-    Ok(Head::Dense(Linear { weight: kernels.pack(&row, 1, width), bias: None }, Activation::Identity))
+    let weight = kernels.pack(&row, 1, width);
+    Ok(Head::Dense(Linear { name: table.clone(), weight, bias: None }, Activation::Identity))
 }
 
 /// The stored activation of a single-label cross-encoder says how *it* prints scores. Elodex prints σ(logit) in every
@@ -375,7 +376,7 @@ fn fingerprint(files: &ModelFiles, tokenizer: &TextTokenizer, store: &WeightStor
     let parts = [
         format!("{:?}", files.chat),
         files.config.to_string(),
-        format!("{} {}", files.max_tokens, files.lower_case),
+        format!("{} {} {}", files.max_tokens, files.lower_case, files.precision),
     ];
     for part in parts {
         hasher.update(&(part.len() as u64).to_le_bytes());

@@ -1,5 +1,6 @@
 //! Transformers as data: one generic encoder/decoder that every architecture fills in.
 
+use crate::table::Table;
 use elodex_kernels::{Activation, PackedMatrix};
 
 /// The shape and the choices of one transformer.
@@ -93,6 +94,8 @@ pub enum NormPlacement {
 /// A linear layer, packed for the kernels.
 #[derive(Debug)]
 pub struct Linear {
+    /// Of its tensors, without `.weight`; several that are stacked over each other are joined by `+`.
+    pub name: String,
     /// `[out, in]`
     pub weight: PackedMatrix,
     /// `[out]`
@@ -112,7 +115,7 @@ pub struct Norm {
 #[derive(Debug)]
 pub struct Weights {
     /// `[vocab, hidden]`
-    pub tokens: Vec<f32>,
+    pub tokens: Table,
     /// `[position_offset + max_positions, hidden]`
     pub positions: Option<Vec<f32>>,
     /// `[segments, hidden]`
@@ -144,6 +147,13 @@ pub struct LayerWeights {
     pub up: Linear,
     /// `[hidden, intermediate]`
     pub down: Linear,
+}
+
+impl LayerWeights {
+    /// Its linear layers.
+    pub fn linears(&self) -> [&Linear; 4] {
+        [&self.qkv, &self.attention_out, &self.up, &self.down]
+    }
 }
 
 impl TransformerSpec {

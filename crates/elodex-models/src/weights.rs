@@ -6,6 +6,7 @@
 
 use crate::files::read::{self, MAX_CONFIG_BYTES};
 use crate::{Error, ErrorKind, Result};
+use elodex_kernels::SharedBytes;
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use memmap2::Mmap;
@@ -17,6 +18,7 @@ use std::fmt;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The format's own limit on the JSON header.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
@@ -35,7 +37,7 @@ pub struct WeightStore {
 #[derive(Debug)]
 struct Mapped {
     path: PathBuf,
-    bytes: Mmap,
+    bytes: Arc<Mmap>,
 }
 
 #[derive(Debug)]
@@ -131,7 +133,7 @@ impl WeightStore {
                 return Err(corrupt(path, &name, &format!("it is also in `{}`", other.display())));
             }
         }
-        self.files.push(Mapped { path: path.to_path_buf(), bytes });
+        self.files.push(Mapped { path: path.to_path_buf(), bytes: Arc::new(bytes) });
         Ok(())
     }
 
@@ -162,8 +164,42 @@ impl WeightStore {
         self.convert(name, entry, entry.bytes.clone())
     }
 
-    /// One row of a matrix `[rows, columns]` as f32.
+    /// What was rounded to 8-bit integers: `NAME.int8` of this shape, where it lies, and `NAME.int8_scale`; `None` if
+    /// there is no such tensor.
+    pub fn int8(
+        &self,
+        name: &str,
+        shape: &[usize],
+        scales: &[usize],
+    ) -> Result<Option<(SharedBytes, Vec<f32>)>> {
+        let name = int8_name(name);
+        let Some(entry) = self.tensors.get(&name) else {
+            return Ok(None);
+        };
+        if entry.shape != shape || entry.dtype != Dtype::I8 {
+            let reason = format!(
+                "it is {} {:?} where the configuration makes it {} {shape:?}",
+                entry.dtype,
+                entry.shape,
+                Dtype::I8
+            );
+            return Err(corrupt(self.path(entry), &name, &reason));
+        }
+        let scales = self.tensor(&format!("{name}_scale"), scales)?;
+        let bytes = SharedBytes::new(self.files[entry.file].bytes.clone(), entry.bytes.clone());
+        let bytes = bytes.ok_or_else(|| corrupt(self.path(entry), &name, "it lies beyond its file"))?;
+        Ok(Some((bytes, scales)))
+    }
+
+    /// One row of a matrix `[rows, columns]` as f32, also of one that was rounded to 8-bit integers row by row.
     pub fn row(&self, name: &str, row: usize) -> Result<Vec<f32>> {
+        if let Some(&[rows, columns]) = self.shape(&int8_name(name))
+            && row < rows
+            && let Some((bytes, scales)) = self.int8(name, &[rows, columns], &[rows])?
+        {
+            let bytes = &bytes.as_slice()[row * columns..(row + 1) * columns];
+            return Ok(bytes.iter().map(|&byte| f32::from(byte as i8) * scales[row]).collect());
+        }
         let entry = self.entry(name)?;
         let &[rows, columns] = entry.shape.as_slice() else {
             let reason = format!("its shape is {:?} where a matrix is needed", entry.shape);
@@ -221,6 +257,11 @@ impl WeightStore {
             )),
         }
     }
+}
+
+/// Name of the tensor that a matrix of 8-bit integers has in a bundle.
+pub(crate) fn int8_name(name: &str) -> String {
+    format!("{name}.int8")
 }
 
 /// Half precision to f32, a block at a time.

@@ -43,7 +43,7 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
     let backbone = backbone(loader, &config, &prefix, 0)?;
     let classifier = if loader.architecture() == "BertForSequenceClassification" {
         let hidden = config.hidden_size;
-        let pooler = loader.linear(&format!("{prefix}pooler.dense"), hidden, hidden, true)?;
+        let pooler = loader.head(&format!("{prefix}pooler.dense"), hidden, hidden, true)?;
         let label = loader.one_label("classifier", hidden, true)?;
         let heads = vec![Head::Dense(pooler, Activation::Tanh), Head::Dense(label, Activation::Identity)];
         Some(Classifier { pooling: PoolingMode::Cls, heads })
@@ -78,7 +78,7 @@ pub(super) fn backbone(
 
     let embeddings = format!("{prefix}embeddings");
     let weights = Weights {
-        tokens: loader.matrix(&format!("{embeddings}.word_embeddings.weight"), config.vocab_size, hidden)?,
+        tokens: loader.table(&format!("{embeddings}.word_embeddings.weight"), config.vocab_size, hidden)?,
         positions: Some(loader.matrix(
             &format!("{embeddings}.position_embeddings.weight"),
             config.max_position_embeddings,

@@ -10,6 +10,7 @@ use super::{Arch, Loader, Network};
 use crate::Result;
 use crate::exec::Backbone;
 use crate::spec::{LayerWeights, Linear, TransformerSpec, Weights};
+use crate::table::Table;
 use serde::Deserialize;
 
 pub(super) const ARCH: Arch = Arch { names: &["XLMRobertaLoRA"], model_type: "", load };
@@ -77,7 +78,7 @@ fn backbone(adapted: &Adapted<'_>) -> Result<Backbone> {
         ..encoder
     };
     let weights = Weights {
-        tokens: adapted.embedding("embeddings.word_embeddings", config.vocab_size)?,
+        tokens: adapted.tokens()?,
         positions: None,
         segments: Some(adapted.embedding("embeddings.token_type_embeddings", config.type_vocab_size)?),
         embedding_norm: Some(loader.norm(&format!("{prefix}emb_ln"), hidden, true)?),
@@ -112,7 +113,13 @@ impl Adapted<'_> {
         let up = self.low_rank(&name, "lora_B", [tasks, rows, rank])?;
         self.merge(&mut weight, &up, &down, columns);
         let bias = self.loader.vector(&format!("{name}.bias"), rows)?;
-        Ok(self.loader.pack(&weight, rows, columns, Some(bias)))
+        let weight = self.loader.pack(&name, &weight, rows, columns)?;
+        Ok(Linear { name, weight, bias: Some(bias) })
+    }
+
+    fn tokens(&self) -> Result<Table> {
+        let name = "embeddings.word_embeddings";
+        self.loader.pack_table(name, self.embedding(name, self.config.vocab_size)?, self.config.hidden_size)
     }
 
     /// Of an embedding the adapter's two factors are swapped: A is `[rows, rank]`, B is `[rank, hidden]`.

@@ -1,13 +1,22 @@
 //! What every architecture file needs: typed configuration, named weights with checked shapes, packing.
+//!
+//! Where a model runs by 8-bit integers, its layers' matrices and its token table are rounded here, or taken from a
+//! bundle, which has them as `NAME.int8` and `NAME.int8_scale` instead. Heads stay f32: they are small, and what they
+//! compute is the result.
 
+use crate::files::ModelFiles;
 use crate::spec::{Linear, Norm};
+use crate::table::Table;
 use crate::weights::WeightStore;
 use crate::{Error, ErrorKind, Result};
-use elodex_kernels::{Activation, Kernels};
+use elodex_kernels::{Activation, Kernels, PackedMatrix, Precision};
 use serde::de::DeserializeOwned;
 
+/// Outputs of a panel of packed 8-bit integers: their tensors are `[⌈n/32⌉, ⌈k/4⌉, 32, 4]`.
+const PANEL: usize = 32;
+
 /// A configuration and the weights it describes.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Loader<'a> {
     /// `config.json`.
     pub config: &'a serde_json::Value,
@@ -15,6 +24,10 @@ pub struct Loader<'a> {
     pub store: &'a WeightStore,
     /// Packs them.
     pub kernels: Kernels,
+    /// Of the layers' matrices and the token table.
+    precision: Precision,
+    /// Consecutive inputs that share a scale where a matrix is rounded; `None`: all.
+    group: Option<usize>,
 }
 
 /// A linear layer's place in the file: `NAME.weight`, `NAME.bias`, and how many rows it has.
@@ -23,7 +36,17 @@ pub(super) struct Part {
     pub(super) rows: usize,
 }
 
-impl Loader<'_> {
+impl<'a> Loader<'a> {
+    /// For the model that `files` describe.
+    pub fn new(files: &'a ModelFiles, store: &'a WeightStore, kernels: Kernels) -> Self {
+        Self { config: &files.config, store, kernels, precision: files.precision, group: None }
+    }
+
+    /// The same, with a scale for every `group` inputs.
+    pub(super) fn in_groups_of(self, group: usize) -> Self {
+        Self { group: Some(group), ..self }
+    }
+
     /// `architectures[0]`, or nothing.
     pub fn architecture(&self) -> &str {
         self.config["architectures"][0].as_str().unwrap_or_default()
@@ -55,29 +78,101 @@ impl Loader<'_> {
         self.store.tensor(name, &[rows, columns])
     }
 
-    /// Packs `[rows, columns]` values.
-    pub(super) fn pack(&self, values: &[f32], rows: usize, columns: usize, bias: Option<Vec<f32>>) -> Linear {
-        Linear { weight: self.kernels.pack(values, rows, columns), bias }
+    /// The token table `NAME` `[rows, columns]`.
+    pub(super) fn table(&self, name: &str, rows: usize, columns: usize) -> Result<Table> {
+        if self.precision == Precision::Int8
+            && let Some((bytes, scales)) = self.store.int8(name, &[rows, columns], &[rows])?
+        {
+            return Ok(Table::from_bytes(name, bytes, scales, columns));
+        }
+        self.pack_table(name, self.matrix(name, rows, columns)?, columns)
     }
 
-    /// The linear layer `NAME.weight` `[rows, columns]`, with `NAME.bias` where `bias` says so.
+    /// A token table of values that are not those of the file.
+    pub(super) fn pack_table(&self, name: &str, values: Vec<f32>, columns: usize) -> Result<Table> {
+        match self.precision {
+            Precision::F32 => Ok(Table::exact(name, values, columns)),
+            Precision::Int8 => {
+                check_finite(name, &values)?;
+                Ok(Table::quantise(name, &values, columns))
+            }
+        }
+    }
+
+    /// A layer's matrix of values that are not those of the file.
+    pub(super) fn pack(
+        &self,
+        name: &str,
+        values: &[f32],
+        rows: usize,
+        columns: usize,
+    ) -> Result<PackedMatrix> {
+        match self.precision {
+            Precision::F32 => Ok(self.kernels.pack(values, rows, columns)),
+            Precision::Int8 => {
+                check_finite(name, values)?;
+                Ok(PackedMatrix::quantise(values, rows, columns, self.group_of(columns)))
+            }
+        }
+    }
+
+    fn group_of(&self, columns: usize) -> usize {
+        self.group.unwrap_or(columns.next_multiple_of(4))
+    }
+
+    /// The layer's linear `NAME.weight` `[rows, columns]`, with `NAME.bias` where `bias` says so.
     pub(super) fn linear(&self, name: &str, rows: usize, columns: usize, bias: bool) -> Result<Linear> {
         self.stacked(&[part(name, rows)], columns, bias)
     }
 
-    /// One linear layer made of `parts` stacked over each other. Biases are all there or all absent, as `bias` says.
+    /// A layer's linear made of `parts` stacked over each other. Biases are all there or all absent, as `bias` says.
     pub(super) fn stacked(&self, parts: &[Part], columns: usize, bias: bool) -> Result<Linear> {
-        let mut weights = Vec::new();
+        let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
+        let name = names.join("+");
+        let rows = parts.iter().map(|part| part.rows).sum();
+        let weight = match self.rounded_before(&format!("{name}.weight"), rows, columns)? {
+            Some(weight) => weight,
+            None => {
+                let mut weights = Vec::with_capacity(rows * columns);
+                for part in parts {
+                    weights.extend(self.matrix(&format!("{}.weight", part.name), part.rows, columns)?);
+                }
+                self.pack(&name, &weights, rows, columns)?
+            }
+        };
         let mut biases = Vec::new();
-        let mut rows = 0;
-        for part in parts {
-            weights.extend(self.matrix(&format!("{}.weight", part.name), part.rows, columns)?);
-            if bias {
+        if bias {
+            for part in parts {
                 biases.extend(self.vector(&format!("{}.bias", part.name), part.rows)?);
             }
-            rows += part.rows;
         }
-        Ok(self.pack(&weights, rows, columns, bias.then_some(biases)))
+        Ok(Linear { name, weight, bias: bias.then_some(biases) })
+    }
+
+    /// The matrix `name` as a bundle has it.
+    fn rounded_before(&self, name: &str, rows: usize, columns: usize) -> Result<Option<PackedMatrix>> {
+        if self.precision == Precision::F32 {
+            return Ok(None);
+        }
+        let (group, panels) = (self.group_of(columns), rows.div_ceil(PANEL));
+        let scales = [columns.div_ceil(group), panels * PANEL];
+        let Some((bytes, scales)) =
+            self.store.int8(name, &[panels, columns.div_ceil(4), PANEL, 4], &scales)?
+        else {
+            return Ok(None);
+        };
+        let matrix = PackedMatrix::from_bytes(rows, columns, group, bytes, scales);
+        matrix.map(Some).ok_or_else(|| {
+            Error::new(ErrorKind::Corrupt, format!("tensor `{name}` is not packed as this release packs"))
+        })
+    }
+
+    /// The linear `NAME.weight` `[rows, columns]` of a head, always f32.
+    pub(super) fn head(&self, name: &str, rows: usize, columns: usize, bias: bool) -> Result<Linear> {
+        let weight =
+            self.kernels.pack(&self.matrix(&format!("{name}.weight"), rows, columns)?, rows, columns);
+        let bias = bias.then(|| self.vector(&format!("{name}.bias"), rows)).transpose()?;
+        Ok(Linear { name: name.to_owned(), weight, bias })
     }
 
     /// A norm; old checkpoints call weight and bias gamma and beta.
@@ -99,12 +194,25 @@ impl Loader<'_> {
                 format!("a classifier with {rows} labels cannot rerank; only one label gives one score"),
             ));
         }
-        self.linear(name, 1, width, bias)
+        self.head(name, 1, width, bias)
     }
 }
 
 pub(super) fn part(name: impl Into<String>, rows: usize) -> Part {
     Part { name: name.into(), rows }
+}
+
+/// Refuses what cannot be rounded.
+fn check_finite(name: &str, values: &[f32]) -> Result<()> {
+    if values.iter().all(|value| value.is_finite()) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Corrupt,
+        format!(
+            "the weights of `{name}` hold values that are not finite and cannot be rounded to 8-bit integers"
+        ),
+    ))
 }
 
 /// An error about `config.json`.

@@ -83,7 +83,7 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
     };
     let prefix = loader.prefix(&["", "model."], "embeddings.tok_embeddings.weight")?;
     let weights = Weights {
-        tokens: loader.matrix(
+        tokens: loader.table(
             &format!("{prefix}embeddings.tok_embeddings.weight"),
             config.vocab_size,
             hidden,
@@ -159,7 +159,7 @@ fn classifier(loader: &Loader<'_>, config: &Config) -> Result<Classifier> {
     let dense_activation =
         config.classifier_activation.as_deref().map_or(Ok(Activation::Gelu), activation)?;
     let heads = vec![
-        Head::Dense(loader.linear("head.dense", hidden, hidden, config.classifier_bias)?, dense_activation),
+        Head::Dense(loader.head("head.dense", hidden, hidden, config.classifier_bias)?, dense_activation),
         Head::LayerNorm(loader.norm("head.norm", hidden, config.norm_bias)?, config.norm_eps),
         Head::Dense(loader.one_label("classifier", hidden, true)?, Activation::Identity),
     ];

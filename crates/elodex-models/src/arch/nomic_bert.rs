@@ -116,7 +116,7 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
     }
     let theta = config.rotary_emb_base.map_or_else(|| rope_theta(loader.config, DEFAULT_THETA), Ok)?;
     let weights = Weights {
-        tokens: loader.matrix("embeddings.word_embeddings.weight", config.vocab_size, hidden)?,
+        tokens: loader.table("embeddings.word_embeddings.weight", config.vocab_size, hidden)?,
         positions: None,
         segments: Some(loader.matrix(
             "embeddings.token_type_embeddings.weight",

@@ -13,6 +13,10 @@ use serde::Deserialize;
 
 pub(super) const ARCH: Arch = Arch { names: &["Qwen3Model", "Qwen3ForCausalLM"], model_type: "qwen3", load };
 
+/// Inputs that share a scale where weights are 8-bit integers: a few channels of these models are far larger than the
+/// rest.
+const GROUP: usize = 128;
+
 /// Upstream's `rope_theta` where the configuration has none.
 const DEFAULT_THETA: f32 = 10_000.0;
 
@@ -40,6 +44,7 @@ struct Config {
 }
 
 fn load(loader: &Loader<'_>) -> Result<Network> {
+    let loader = &loader.in_groups_of(GROUP);
     let config: Config = loader.parse()?;
     if config.use_sliding_window {
         return Err(unsupported("use_sliding_window is not supported for Qwen3"));
@@ -54,7 +59,7 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
     let embedding_name = format!("{prefix}embed_tokens.weight");
 
     let weights = Weights {
-        tokens: loader.matrix(&embedding_name, config.vocab_size, hidden)?,
+        tokens: loader.table(&embedding_name, config.vocab_size, hidden)?,
         positions: None,
         segments: None,
         embedding_norm: None,
@@ -85,7 +90,7 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
     };
 
     let token_projection = match loader.store.shape("linear.weight") {
-        Some([outputs, _]) => Some(loader.linear("linear", *outputs, hidden, false)?),
+        Some([outputs, _]) => Some(loader.head("linear", *outputs, hidden, false)?),
         _ => None,
     };
     let has_output = loader.store.shape("lm_head.weight").is_some() && !config.tie_word_embeddings;

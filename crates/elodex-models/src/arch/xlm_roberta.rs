@@ -29,7 +29,7 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
     let backbone = bert::backbone(loader, &config, &prefix, config.pad_token_id + 1)?;
     let classifier = if loader.architecture().ends_with("ForSequenceClassification") {
         let hidden = config.hidden_size;
-        let dense = loader.linear("classifier.dense", hidden, hidden, true)?;
+        let dense = loader.head("classifier.dense", hidden, hidden, true)?;
         let label = loader.one_label("classifier.out_proj", hidden, true)?;
         let heads = vec![Head::Dense(dense, Activation::Tanh), Head::Dense(label, Activation::Identity)];
         Some(Classifier { pooling: PoolingMode::Cls, heads })

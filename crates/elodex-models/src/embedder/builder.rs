@@ -97,7 +97,7 @@ impl Builder<'_> {
         let dir = self.files.dir.join(path);
         let store = WeightStore::open(&dir)?;
         let network = if self.networks.is_empty() {
-            arch::load(&Loader { config: &self.files.config, store: &store, kernels: self.kernels })?
+            arch::load(&Loader::new(self.files, &store, self.kernels))?
         } else {
             let files = ModelFiles::open(&dir)?;
             if TextTokenizer::load(&files)?.digest() != self.tokenizer.digest() {
@@ -108,7 +108,7 @@ impl Builder<'_> {
                     ),
                 ));
             }
-            arch::load(&Loader { config: &files.config, store: &store, kernels: self.kernels })?
+            arch::load(&Loader::new(&files, &store, self.kernels))?
         };
         self.digests.push(store.digest());
         self.parameters += store.parameters();
@@ -124,7 +124,8 @@ impl Builder<'_> {
                 let weight = store.tensor("linear.weight", &[*out_features, *in_features])?;
                 let bias = bias.then(|| store.tensor("linear.bias", &[*out_features])).transpose()?;
                 let weight = self.kernels.pack(&weight, *out_features, *in_features);
-                Ok(Head::Dense(Linear { weight, bias }, heads::activation(activation)?))
+                let name = format!("{path}/linear");
+                Ok(Head::Dense(Linear { name, weight, bias }, heads::activation(activation)?))
             }
             Module::LayerNorm { path, dimension } => {
                 let store = self.small_store(path)?;
@@ -295,7 +296,7 @@ fn identity(
     }
     let modules = format!("{:?}", files.modules);
     let config = files.config.to_string();
-    for part in [modules.as_str(), config.as_str(), "f32"] {
+    for part in [modules.as_str(), config.as_str(), files.precision.name()] {
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part.as_bytes());
     }

@@ -81,7 +81,7 @@ impl<'a> Pass<'a> {
         for sequence in self.sequences {
             for (position, &id) in sequence.ids.iter().enumerate() {
                 let start = scratch.hidden.len();
-                scratch.hidden.extend_from_slice(row(&weights.tokens, id as usize, hidden));
+                weights.tokens.look_up(id as usize, &mut scratch.hidden);
                 let vector = &mut scratch.hidden[start..];
                 // The sum's order is the reference's: tokens + segments, then positions.
                 if let Some(segments) = &weights.segments {
@@ -154,6 +154,7 @@ impl<'a> Pass<'a> {
             kv_heads: spec.kv_heads,
             head_dim: spec.head_dim,
             scale: spec.attention_scale,
+            precision: self.backbone.attention_precision,
             causal: spec.causal,
             window: spec.layers[index].window,
             relative_bias: relative_bias.map(|(table, radius)| RelativeBias { table, radius: *radius }),

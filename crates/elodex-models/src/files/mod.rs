@@ -11,7 +11,7 @@ mod overrides;
 mod prompts;
 pub(crate) mod read;
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Precision, Result};
 use overrides::{Override, Overrides};
 use read::MAX_CONFIG_BYTES;
 use std::path::{Path, PathBuf};
@@ -51,6 +51,8 @@ pub struct ModelFiles {
     pub strip: bool,
     /// What the model card says.
     pub licence: Licence,
+    /// Numbers the layers run in. Set it before loading to run an f32 model by 8-bit integers.
+    pub precision: Precision,
 }
 
 /// One entry of `modules.json`, with the configuration at its path. Matched on the last component of its type. Paths
@@ -215,6 +217,7 @@ impl ModelFiles {
             norm_before_slice: known.norm_before_slice,
             strip: known.strip,
             licence: licence::read(dir, &known)?,
+            precision: Precision::F32,
             id,
             dir: dir.to_path_buf(),
             config,

@@ -1,0 +1,77 @@
+//! The table of token vectors, whose rows are looked up and never multiplied.
+
+use elodex_kernels::SharedBytes;
+
+/// `[rows, width]` in f32, or as signed bytes with a scale per row.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Of its tensor.
+    name: String,
+    width: usize,
+    values: Values,
+}
+
+#[derive(Debug, Clone)]
+enum Values {
+    F32(Vec<f32>),
+    Int8 { bytes: SharedBytes, scales: Vec<f32> },
+}
+
+impl Table {
+    /// Of f32 values.
+    pub(crate) fn exact(name: &str, values: Vec<f32>, width: usize) -> Self {
+        Self { name: name.to_owned(), width, values: Values::F32(values) }
+    }
+
+    /// Of signed bytes that somebody rounded.
+    pub(crate) fn from_bytes(name: &str, bytes: SharedBytes, scales: Vec<f32>, width: usize) -> Self {
+        Self { name: name.to_owned(), width, values: Values::Int8 { bytes, scales } }
+    }
+
+    /// Rounds finite f32 values to signed bytes: scale = max |value| / 127 of a row.
+    pub(crate) fn quantise(name: &str, values: &[f32], width: usize) -> Self {
+        let mut bytes = Vec::with_capacity(values.len());
+        let mut scales = Vec::with_capacity(values.len() / width);
+        for row in values.chunks_exact(width) {
+            let scale = row.iter().fold(0.0_f32, |largest, value| largest.max(value.abs())) / 127.0;
+            let inverse = if scale.is_normal() { 1.0 / scale } else { 0.0 };
+            let round = |value: &f32| (value * inverse).round_ties_even().clamp(-127.0, 127.0) as i8 as u8;
+            bytes.extend(row.iter().map(round));
+            scales.push(scale);
+        }
+        Self::from_bytes(name, bytes.into(), scales, width)
+    }
+
+    /// Name of its tensor.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its signed bytes `[rows, width]` and their scales by row, unless it is f32.
+    pub fn bytes(&self) -> Option<(&[u8], &[f32])> {
+        match &self.values {
+            Values::F32(_) => None,
+            Values::Int8 { bytes, scales } => Some((bytes.as_slice(), scales)),
+        }
+    }
+
+    /// Bytes held.
+    pub fn memory(&self) -> usize {
+        match &self.values {
+            Values::F32(values) => size_of_val(values.as_slice()),
+            Values::Int8 { bytes, scales } => bytes.as_slice().len() + size_of_val(scales.as_slice()),
+        }
+    }
+
+    /// Appends one row.
+    pub(crate) fn look_up(&self, row: usize, out: &mut Vec<f32>) {
+        let range = row * self.width..(row + 1) * self.width;
+        match &self.values {
+            Values::F32(values) => out.extend_from_slice(&values[range]),
+            Values::Int8 { bytes, scales } => {
+                let scale = scales[row];
+                out.extend(bytes.as_slice()[range].iter().map(|&byte| f32::from(byte as i8) * scale));
+            }
+        }
+    }
+}
