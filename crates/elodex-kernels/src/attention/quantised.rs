@@ -1,9 +1,10 @@
 //! Attention by 8-bit integers.
 //!
 //! Queries and keys get a scale per token and head, values one per channel and block of keys; the weights of the sum are
-//! powers of two of scores relative to the largest, as bytes from 0 to 255. Every product is exact, so what is lost is
-//! lost by rounding these. Blocks of keys start at multiples of [`KEY_BLOCK`], since a block's scales must not depend on
-//! which queries look at it.
+//! powers of two of scores relative to the largest of their block, as bytes from 0 to 255: relative to the largest of
+//! all, most weights would vanish beside the first or the last token, which often takes nearly everything. Every product
+//! is exact, so what is lost is lost by rounding these. Blocks of keys start at multiples of [`KEY_BLOCK`], since a
+//! block's scales must not depend on which queries look at it.
 
 use std::f32::consts::LOG2_E;
 use std::ops::Range;
@@ -256,7 +257,7 @@ fn tile<S: Simd>(
         if attention.needs_mask(&queries, &keys) {
             task.mask(simd, &queries, &keys, scores);
         }
-        let factors = softmax.absorb(simd, scores, scratch.weights);
+        let block_share = softmax.absorb(simd, scores, scratch.weights);
         let quads = keys.len().div_ceil(4);
         let values = &quantised.value_bytes[(keys.start - quantised.first_key) * head_dim..];
         let operands = ByteOperands {
@@ -269,7 +270,7 @@ fn tile<S: Simd>(
         };
         let scales = &quantised.value_scales[(block - quantised.first_key) / KEY_BLOCK * head_dim..];
         let is_first = keys.start == first_key;
-        let mut sink = WeightedSum { scales, factors, is_first, output: scratch.output };
+        let mut sink = WeightedSum { scales, block_share, is_first, output: scratch.output };
         // SAFETY: `left` holds the values of the block's keys, and there is a weight for each.
         unsafe {
             let start = [simd.splat_int(0); 2];
@@ -347,11 +348,17 @@ impl<S: Simd> Sink<S> for Scores<'_, S::Vector> {
     }
 }
 
-/// Adds a block's weighted sum of values, channel by channel, to that of the blocks before, times `factors`.
+/// What the output so far and a block's own sum are to be multiplied by, per query.
+struct BlockShare<V> {
+    before: [V; 2],
+    block: [V; 2],
+}
+
+/// Adds a block's weighted sum of values, channel by channel, to that of the blocks before.
 struct WeightedSum<'a, V> {
     /// By channel.
     scales: &'a [f32],
-    factors: [V; 2],
+    block_share: BlockShare<V>,
     is_first: bool,
     /// `[head_dim][queries]`
     output: &'a mut [f32],
@@ -361,11 +368,13 @@ impl<S: Simd> Sink<S> for WeightedSum<'_, S::Vector> {
     #[inline(always)]
     fn take(&mut self, simd: S, row: usize, sums: [S::Ints; 2]) {
         let scale = simd.splat(self.scales[row]);
+        let BlockShare { before, block } = &self.block_share;
         for half in 0..2 {
             let output = &mut self.output[row * columns::<S>() + half * S::LANES..];
+            let sum = simd.mul(simd.to_floats(sums[half]), scale);
             let before =
-                if self.is_first { simd.splat(0.0) } else { simd.mul(simd.load(output), self.factors[half]) };
-            simd.store(simd.mul_add(simd.to_floats(sums[half]), scale, before), output);
+                if self.is_first { simd.splat(0.0) } else { simd.mul(simd.load(output), before[half]) };
+            simd.store(simd.mul_add(sum, block[half], before), output);
         }
     }
 }
@@ -383,19 +392,17 @@ impl<V: Copy> Weights<V> {
         Self { largest: [simd.splat(f32::MIN); 2], sum: [simd.splat(0.0); 2] }
     }
 
-    /// Writes a block's weights, `[⌈keys/4⌉][queries][4]`: 255 · 2^(score − largest so far), 0 beyond the last key.
-    /// Returns what the output so far is to be multiplied by.
+    /// Writes a block's weights, `[⌈keys/4⌉][queries][4]`: 255 · 2^(score − largest of the block), 0 beyond the last key.
     #[inline(always)]
-    fn absorb<S: Simd<Vector = V>>(&mut self, simd: S, scores: &[f32], weights: &mut [u8]) -> [V; 2] {
-        let mut largest = self.largest;
+    fn absorb<S: Simd<Vector = V>>(&mut self, simd: S, scores: &[f32], weights: &mut [u8]) -> BlockShare<V> {
+        let mut largest = [simd.splat(f32::MIN); 2];
         for row in scores.chunks_exact(columns::<S>()) {
             largest[0] = simd.max(largest[0], simd.load(row));
             largest[1] = simd.max(largest[1], simd.load(&row[S::LANES..]));
         }
         let ones = simd.splat_int(i32::from_ne_bytes([1; 4]));
-        let mut factors = self.largest;
+        let mut share = BlockShare { before: self.largest, block: largest };
         for half in 0..2 {
-            factors[half] = math::coarse_exp2(simd, simd.sub(self.largest[half], largest[half]));
             let shift = simd.sub(largest[half], simd.splat(LOG2_TOP));
             let mut sum = simd.splat_int(0);
             for (quad, rows) in scores.chunks(4 * columns::<S>()).enumerate() {
@@ -410,10 +417,15 @@ impl<V: Copy> Weights<V> {
                 // SAFETY: just taken to be 4·LANES bytes long.
                 unsafe { simd.store_ints(joined, target.as_mut_ptr()) };
             }
-            self.sum[half] = simd.mul_add(self.sum[half], factors[half], simd.to_floats(sum));
+            let largest_of_all = simd.max(self.largest[half], largest[half]);
+            let relative = |largest| math::coarse_exp2(simd, simd.sub(largest, largest_of_all));
+            share.before[half] = relative(self.largest[half]);
+            share.block[half] = relative(largest[half]);
+            let before = simd.mul(self.sum[half], share.before[half]);
+            self.sum[half] = simd.mul_add(simd.to_floats(sum), share.block[half], before);
+            self.largest[half] = largest_of_all;
         }
-        self.largest = largest;
-        factors
+        share
     }
 
     #[inline(always)]
