@@ -46,6 +46,8 @@ pub struct BytePanels {
     scales: Vec<f32>,
     /// scale · Σ bytes, laid out as `scales`.
     scaled_sums: Vec<f32>,
+    /// `[k]`: inputs are multiplied by these before they are rounded, as weights were divided by them. Empty for none.
+    input_factors: Vec<f32>,
 }
 
 /// Bytes that somebody owns: a memory-mapped file, or a vector.
@@ -118,7 +120,8 @@ impl PackedMatrix {
         }
     }
 
-    /// A matrix that was packed before: what [`BytePanels`] returns, or files hold.
+    /// A matrix that was packed before: what [`BytePanels`] returns, or files hold. `input_factors` may be
+    /// empty.
     ///
     /// `None` where the lengths are not those of the shape, `group` is no multiple of 4, or `n` or `k` is 0.
     pub fn from_bytes(
@@ -127,6 +130,7 @@ impl PackedMatrix {
         group: usize,
         bytes: SharedBytes,
         scales: Vec<f32>,
+        input_factors: Vec<f32>,
     ) -> Option<Self> {
         let groups = k.checked_div(group)? + usize::from(!k.is_multiple_of(group));
         let padded = n.checked_next_multiple_of(BYTE_PANEL)?;
@@ -134,11 +138,12 @@ impl PackedMatrix {
             && k > 0
             && group.is_multiple_of(4)
             && bytes.range.len() == padded.checked_mul(k.checked_next_multiple_of(4)?)?
-            && scales.len() == padded.checked_mul(groups)?;
+            && scales.len() == padded.checked_mul(groups)?
+            && (input_factors.is_empty() || input_factors.len() == k);
         if !fits {
             return None;
         }
-        let mut panels = BytePanels { bytes, group, scales, scaled_sums: vec![] };
+        let mut panels = BytePanels { bytes, group, scales, scaled_sums: vec![], input_factors };
         panels.scaled_sums = panels.sum_up(n, k);
         Some(Self { n, k, panels: Panels::Int8(panels) })
     }
@@ -172,6 +177,11 @@ impl BytePanels {
     /// Scales, `[groups][n rounded up to a multiple of 32]`.
     pub fn all_scales(&self) -> &[f32] {
         &self.scales
+    }
+
+    /// What inputs are multiplied by before they are rounded, `[k]`; empty for nothing.
+    pub fn input_factors(&self) -> &[f32] {
+        &self.input_factors
     }
 
     /// Consecutive inputs that share a scale.
@@ -257,12 +267,37 @@ impl PackedMatrix {
     /// # Panics
     /// If `weight` does not hold n·k finite values, n or k is 0, or `group` is no positive multiple of 4.
     pub fn quantise(weight: &[f32], n: usize, k: usize, group: usize) -> Self {
+        Self::quantise_smoothed(weight, n, k, group, vec![])
+    }
+
+    /// As [`Self::quantise`], with weights divided and inputs multiplied by `input_factors[k]` before either is rounded:
+    /// factors below 1 for inputs that are often large leave more steps to the others
+    /// (SmoothQuant, <https://arxiv.org/abs/2211.10438>). None if empty.
+    ///
+    /// # Panics
+    /// As there, or if the factors are not k positive numbers.
+    pub fn quantise_smoothed(
+        weight: &[f32],
+        n: usize,
+        k: usize,
+        group: usize,
+        input_factors: Vec<f32>,
+    ) -> Self {
         assert_eq!(weight.len(), n * k, "weight is not [n, k] = [{n}, {k}]");
+        let usable = input_factors.iter().all(|factor| factor.is_normal() && *factor > 0.0);
+        assert!(usable && (input_factors.is_empty() || input_factors.len() == k), "factors of {k} inputs");
         assert!(n > 0 && k > 0 && group > 0 && group.is_multiple_of(4), "[{n}, {k}] in groups of {group}");
         let (padded, depth) = (n.next_multiple_of(BYTE_PANEL), k.next_multiple_of(4));
         let mut bytes = vec![0_u8; padded * depth];
         let mut scales = vec![0.0; padded * k.div_ceil(group)];
         for (output, row) in weight.chunks_exact(k).enumerate() {
+            let smoothed: Vec<f32>;
+            let row = if input_factors.is_empty() {
+                row
+            } else {
+                smoothed = row.iter().zip(&input_factors).map(|(weight, factor)| weight / factor).collect();
+                &smoothed
+            };
             let panel = &mut bytes[output / BYTE_PANEL * BYTE_PANEL * depth..][..BYTE_PANEL * depth];
             for (index, values) in row.chunks(group).enumerate() {
                 let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
@@ -278,7 +313,8 @@ impl PackedMatrix {
                 }
             }
         }
-        let mut panels = BytePanels { bytes: bytes.into(), group, scales, scaled_sums: vec![] };
+        let mut panels =
+            BytePanels { bytes: bytes.into(), group, scales, scaled_sums: vec![], input_factors };
         panels.scaled_sums = panels.sum_up(n, k);
         Self { n, k, panels: Panels::Int8(panels) }
     }

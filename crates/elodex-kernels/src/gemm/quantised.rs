@@ -16,6 +16,12 @@ use crate::pack::{BYTE_PANEL, BytePanels};
 use crate::parallel::SharedOutput;
 use crate::simd::{MAX_LANES, Simd};
 
+/// Independent minima, maxima and sums, so that one need not wait for the last.
+const CHAINS: usize = 4;
+
+/// Least range of a row that is not all zeros.
+const TINY: f32 = 1e-30;
+
 /// Bytes of quantised rows at a time: they stay in the second-level cache beside a panel.
 const ROWS_BYTES: usize = 256 * 1024;
 
@@ -66,7 +72,8 @@ impl<F: Fn(usize) -> usize> Operation for QuantisedBlock<'_, F> {
             for (group, (values, bytes)) in
                 row.chunks(weight.group()).zip(bytes.chunks_mut(weight.group())).enumerate()
             {
-                let (scale, zero) = quantise(simd, values, bytes);
+                let factors = weight.input_factors().get(group * weight.group()..).unwrap_or_default();
+                let (scale, zero) = quantise(simd, values, Factors(factors), bytes);
                 scales[index * groups + group] = scale;
                 zeros[index * groups + group] = zero;
             }
@@ -152,43 +159,67 @@ impl<S: Simd> Sink<S> for Dequantise<'_, S::Vector> {
     }
 }
 
-/// Writes `values` as bytes and returns their scale s and zero point z: value ≈ s·(byte − z), exact for 0. Bytes beyond
-/// the values are left as they are. A value that is not finite makes the scale NaN.
+/// Writes `values`, times `factors` where there are any, as bytes and returns their scale s and zero point z:
+/// value ≈ s·(byte − z), exact for 0. Bytes beyond the values are left as they are. A value that is not finite makes
+/// the scale NaN.
 #[inline(always)]
-pub(crate) fn quantise<S: Simd>(simd: S, values: &[f32], bytes: &mut [u8]) -> (f32, f32) {
+fn quantise<S: Simd>(simd: S, values: &[f32], factors: Factors<'_>, bytes: &mut [u8]) -> (f32, f32) {
     let nothing = simd.splat(0.0);
-    let (mut least, mut most, mut probe) = (nothing, nothing, nothing);
-    for chunk in values.chunks(S::LANES) {
-        let value = simd.load_padded(chunk);
-        least = simd.min(value, least);
-        most = simd.max(value, most);
-        probe = simd.mul_add(value, nothing, probe);
+    let (mut least, mut most, mut probe) = ([nothing; CHAINS], [nothing; CHAINS], [nothing; CHAINS]);
+    let (whole, rest) = values.as_chunks::<{ CHAINS * MAX_LANES }>();
+    for (index, chunk) in whole.iter().enumerate() {
+        for (part, values) in chunk.chunks_exact(S::LANES).enumerate() {
+            let at = index * CHAINS * MAX_LANES + part * S::LANES;
+            let value = factors.apply(simd, simd.load(values), at);
+            let chain = part % CHAINS;
+            least[chain] = simd.min(value, least[chain]);
+            most[chain] = simd.max(value, most[chain]);
+            probe[chain] = simd.mul_add(value, nothing, probe[chain]);
+        }
     }
+    let done = values.len() - rest.len();
+    for (part, values) in rest.chunks(S::LANES).enumerate() {
+        let value = factors.apply(simd, simd.load_padded(values), done + part * S::LANES);
+        least[0] = simd.min(value, least[0]);
+        most[0] = simd.max(value, most[0]);
+        probe[0] = simd.mul_add(value, nothing, probe[0]);
+    }
+    let least = simd.min(simd.min(least[0], least[1]), simd.min(least[2], least[3]));
+    let most = simd.max(simd.max(most[0], most[1]), simd.max(most[2], most[3]));
+    let probe = simd.add(simd.add(probe[0], probe[1]), simd.add(probe[2], probe[3]));
     let least = -simd.largest(simd.sub(nothing, least));
     let range = simd.largest(most) - least;
-    // A row of zeros needs some scale; any will do.
-    let scale = if range > 0.0 { range / 255.0 } else { 1.0 };
+    // 254 steps and a zero point rounded up: no byte is rounded below 0 or above 255, so none needs to be clamped. A
+    // row of zeros needs some scale; any will do.
+    let scale = if range > TINY { range / 254.0 } else { 1.0 };
     let inverse = 1.0 / scale;
-    let zero = (-least * inverse).round_ties_even();
+    let zero = (-least * inverse).ceil();
     let (inverse, offset) = (simd.splat(inverse), simd.splat(zero));
-    let top = simd.splat(255.0);
-    let byte = |value| {
-        let byte = simd.mul_add(value, inverse, offset);
-        simd.to_ints(simd.min(simd.max(byte, nothing), top))
-    };
-    let mut whole = values.chunks_exact(S::LANES);
-    for (chunk, bytes) in (&mut whole).zip(bytes.chunks_mut(S::LANES)) {
-        let bytes = &mut bytes[..S::LANES];
-        // SAFETY: just checked to be LANES long.
-        unsafe { simd.store_bytes(byte(simd.load(chunk)), bytes.as_mut_ptr()) };
-    }
-    let rest = whole.remainder();
-    if !rest.is_empty() {
+    let byte = |value| simd.to_ints(simd.mul_add(value, inverse, offset));
+    for (at, values) in (0..).step_by(S::LANES).zip(values.chunks(S::LANES)) {
+        if values.len() == S::LANES {
+            let value = factors.apply(simd, simd.load(values), at);
+            let bytes = &mut bytes[at..at + S::LANES];
+            // SAFETY: just taken to be LANES long.
+            unsafe { simd.store_bytes(byte(value), bytes.as_mut_ptr()) };
+            continue;
+        }
+        let value = factors.apply(simd, simd.load_padded(values), at);
         let mut last = [0; MAX_LANES];
         // SAFETY: no instruction set has more lanes.
-        unsafe { simd.store_bytes(byte(simd.load_padded(rest)), last.as_mut_ptr()) };
-        let from = values.len() - rest.len();
-        bytes[from..values.len()].copy_from_slice(&last[..rest.len()]);
+        unsafe { simd.store_bytes(byte(value), last.as_mut_ptr()) };
+        bytes[at..at + values.len()].copy_from_slice(&last[..values.len()]);
     }
     (scale + simd.sum(probe), zero)
+}
+
+/// What values are multiplied by before they are rounded; empty for nothing.
+#[derive(Clone, Copy)]
+struct Factors<'a>(&'a [f32]);
+
+impl Factors<'_> {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, value: S::Vector, at: usize) -> S::Vector {
+        if self.0.is_empty() { value } else { simd.mul(value, simd.load_padded(&self.0[at..])) }
+    }
 }

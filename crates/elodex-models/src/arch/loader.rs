@@ -161,7 +161,7 @@ impl<'a> Loader<'a> {
         else {
             return Ok(None);
         };
-        let matrix = PackedMatrix::from_bytes(rows, columns, group, bytes, scales);
+        let matrix = PackedMatrix::from_bytes(rows, columns, group, bytes, scales, vec![]);
         matrix.map(Some).ok_or_else(|| {
             Error::new(ErrorKind::Corrupt, format!("tensor `{name}` is not packed as this release packs"))
         })

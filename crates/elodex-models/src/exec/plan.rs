@@ -7,7 +7,7 @@ use crate::Encoded;
 pub(super) const MICRO_BATCH_TOKENS: usize = 256;
 
 /// Below this a batch is not worth cutting into pieces.
-const MIN_MICRO_BATCH_TOKENS: usize = 48;
+const MIN_MICRO_BATCH_TOKENS: usize = 256;
 
 /// Micro-batches per thread, so that a thread which ends early finds more to do.
 const MICRO_BATCHES_PER_THREAD: usize = 3;
