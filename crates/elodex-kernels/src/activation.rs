@@ -32,6 +32,8 @@ pub(crate) trait Function {
 
 pub(crate) struct Identity;
 pub(crate) struct Gelu;
+/// [`Gelu`] within 2e-4.
+pub(crate) struct CoarseGelu;
 pub(crate) struct GeluTanh;
 pub(crate) struct Silu;
 pub(crate) struct Relu;
@@ -49,6 +51,13 @@ impl Function for Gelu {
     #[inline(always)]
     fn apply<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
         math::gelu(simd, x)
+    }
+}
+
+impl Function for CoarseGelu {
+    #[inline(always)]
+    fn apply<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
+        math::coarse_gelu(simd, x)
     }
 }
 

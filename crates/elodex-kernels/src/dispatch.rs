@@ -7,7 +7,7 @@ use crate::simd::avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::avx512::Avx512;
 #[cfg(target_arch = "aarch64")]
-use crate::simd::neon::Neon;
+use crate::simd::neon::{DOT_PRODUCT, MIXED_DOT_PRODUCT, Neon, WIDENING};
 use crate::simd::scalar::Scalar;
 
 /// Work written once for every instruction set.
@@ -27,10 +27,22 @@ impl Kernels {
         match self.isa() {
             // SAFETY: a `Kernels` of this instruction set exists only on a CPU that has it.
             #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => unsafe { run_avx512_vnni(operation) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => unsafe { run_avx512(operation) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni => unsafe { run_avx_vnni(operation) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => unsafe { run_avx2(operation) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonI8mm => unsafe { run_neon_i8mm(operation) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonDot => unsafe { run_neon_dot(operation) },
             // SAFETY: as above.
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => unsafe { run_neon(operation) },
@@ -39,29 +51,29 @@ impl Kernels {
     }
 }
 
-/// # Safety
-/// The CPU has these features.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-unsafe fn run_avx512<O: Operation>(operation: O) -> O::Output {
-    // SAFETY: the caller promises the features.
-    operation.run(unsafe { Avx512::assume() })
+/// Defines a function that is compiled for an instruction set and runs an operation with it.
+macro_rules! compiled_for {
+    ($name:ident, $features:literal, $simd:ty, $architecture:literal) => {
+        /// # Safety
+        /// The CPU has these features.
+        #[cfg(target_arch = $architecture)]
+        #[target_feature(enable = $features)]
+        unsafe fn $name<O: Operation>(operation: O) -> O::Output {
+            // SAFETY: the caller promises the features.
+            operation.run(unsafe { <$simd>::assume() })
+        }
+    };
 }
 
-/// # Safety
-/// The CPU has these features.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn run_avx2<O: Operation>(operation: O) -> O::Output {
-    // SAFETY: the caller promises the features.
-    operation.run(unsafe { Avx2::assume() })
-}
-
-/// # Safety
-/// The CPU has this feature.
-#[cfg(target_arch = "aarch64")]
-#[target_feature(enable = "neon")]
-unsafe fn run_neon<O: Operation>(operation: O) -> O::Output {
-    // SAFETY: the caller promises the feature.
-    operation.run(unsafe { Neon::assume() })
-}
+compiled_for!(
+    run_avx512_vnni,
+    "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma",
+    Avx512<true>,
+    "x86_64"
+);
+compiled_for!(run_avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma", Avx512<false>, "x86_64");
+compiled_for!(run_avx_vnni, "avx2,fma,avxvnni", Avx2<true>, "x86_64");
+compiled_for!(run_avx2, "avx2,fma", Avx2<false>, "x86_64");
+compiled_for!(run_neon_i8mm, "neon,dotprod,i8mm", Neon<MIXED_DOT_PRODUCT>, "aarch64");
+compiled_for!(run_neon_dot, "neon,dotprod", Neon<DOT_PRODUCT>, "aarch64");
+compiled_for!(run_neon, "neon", Neon<WIDENING>, "aarch64");

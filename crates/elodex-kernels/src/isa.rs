@@ -11,10 +11,18 @@ pub enum Isa {
     Scalar,
     /// Arm NEON.
     Neon,
+    /// NEON + dot products (FEAT_DotProd).
+    NeonDot,
+    /// NEON + dot products of unsigned with signed bytes (FEAT_I8MM).
+    NeonI8mm,
     /// AVX2 + FMA.
     Avx2,
+    /// AVX2 + FMA + AVX-VNNI.
+    AvxVnni,
     /// AVX-512 F, BW, DQ, VL.
     Avx512,
+    /// AVX-512 F, BW, DQ, VL, VNNI.
+    Avx512Vnni,
 }
 
 /// A name that is no instruction set.
@@ -31,7 +39,16 @@ pub struct Kernels {
 
 impl Isa {
     /// Every instruction set, best last.
-    pub const ALL: [Self; 4] = [Self::Scalar, Self::Neon, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 8] = [
+        Self::Scalar,
+        Self::Neon,
+        Self::NeonDot,
+        Self::NeonI8mm,
+        Self::Avx2,
+        Self::AvxVnni,
+        Self::Avx512,
+        Self::Avx512Vnni,
+    ];
 
     /// Those of this CPU, best last. Never empty: the scalar one is always there.
     pub fn available() -> Vec<Self> {
@@ -43,30 +60,51 @@ impl Isa {
         match self {
             Self::Scalar => "scalar",
             Self::Neon => "neon",
+            Self::NeonDot => "neon-dot",
+            Self::NeonI8mm => "neon-i8mm",
             Self::Avx2 => "avx2",
+            Self::AvxVnni => "avx-vnni",
             Self::Avx512 => "avx512",
+            Self::Avx512Vnni => "avx512-vnni",
         }
     }
 
     /// Whether this CPU has it.
+    #[cfg(target_arch = "x86_64")]
     pub fn is_available(self) -> bool {
+        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        let avx512 = avx2
+            && is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl");
         match self {
             Self::Scalar => true,
-            Self::Neon => cfg!(target_arch = "aarch64"),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => {
-                is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("avx512dq")
-                    && is_x86_feature_detected!("avx512vl")
-                    && is_x86_feature_detected!("avx2")
-                    && is_x86_feature_detected!("fma")
-            }
-            #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 => false,
+            Self::Neon | Self::NeonDot | Self::NeonI8mm => false,
+            Self::Avx2 => avx2,
+            Self::AvxVnni => avx2 && is_x86_feature_detected!("avxvnni"),
+            Self::Avx512 => avx512,
+            Self::Avx512Vnni => avx512 && is_x86_feature_detected!("avx512vnni"),
         }
+    }
+
+    /// Whether this CPU has it.
+    #[cfg(target_arch = "aarch64")]
+    pub fn is_available(self) -> bool {
+        use std::arch::is_aarch64_feature_detected;
+        let dot = is_aarch64_feature_detected!("dotprod");
+        match self {
+            Self::Scalar | Self::Neon => true,
+            Self::NeonDot => dot,
+            Self::NeonI8mm => dot && is_aarch64_feature_detected!("i8mm"),
+            Self::Avx2 | Self::AvxVnni | Self::Avx512 | Self::Avx512Vnni => false,
+        }
+    }
+
+    /// Whether this CPU has it.
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    pub fn is_available(self) -> bool {
+        self == Self::Scalar
     }
 }
 
@@ -87,11 +125,8 @@ impl FromStr for Isa {
 
 impl fmt::Display for ParseIsaError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "`{}` is no instruction set; use one of `scalar`, `neon`, `avx2`, `avx512`",
-            self.name
-        )
+        let known = Isa::ALL.map(|isa| format!("`{isa}`")).join(", ");
+        write!(formatter, "`{}` is no instruction set; use one of {known}", self.name)
     }
 }
 
@@ -127,7 +162,8 @@ mod tests {
         let error = "sse9".parse::<Isa>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`sse9` is no instruction set; use one of `scalar`, `neon`, `avx2`, `avx512`"
+            "`sse9` is no instruction set; use one of `scalar`, `neon`, `neon-dot`, `neon-i8mm`, `avx2`, `avx-vnni`, \
+             `avx512`, `avx512-vnni`"
         );
     }
 

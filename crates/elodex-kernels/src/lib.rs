@@ -1,4 +1,4 @@
-//! CPU kernels with run-time ISA dispatch: f32 GEMM over packed weights, attention over packed variable-length
+//! CPU kernels with run-time ISA dispatch: GEMM over packed weights in f32 or by 8-bit integers, attention over packed variable-length
 //! batches, norms and activations.
 //!
 //! **Batch invariance.** Every kernel computes an output row by a fixed sequence of floating-point operations that
@@ -33,6 +33,7 @@ mod memory;
 mod norm;
 mod pack;
 mod parallel;
+mod precision;
 mod rope;
 mod simd;
 mod vector;
@@ -41,6 +42,7 @@ pub use activation::Activation;
 pub use attention::{Attention, RelativeBias};
 pub use gemm::Epilogue;
 pub use isa::{Isa, Kernels, ParseIsaError};
-pub use pack::PackedMatrix;
+pub use pack::{BytePanels, PackedMatrix, SharedBytes};
 pub use parallel::Parallelism;
+pub use precision::{ParsePrecisionError, Precision};
 pub use rope::RopeTable;

@@ -38,6 +38,12 @@ impl AlignedBuffer {
     }
 }
 
+/// The same memory as bytes.
+pub(crate) fn bytes_of(values: &mut [f32]) -> &mut [u8] {
+    // SAFETY: any bytes are f32 values and the other way round, and the borrow is exclusive.
+    unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), size_of_val(values)) }
+}
+
 thread_local! {
     static SCRATCH: RefCell<AlignedBuffer> = RefCell::default();
 }

@@ -3,7 +3,9 @@
 mod common;
 
 use common::{activated, every_isa, noise};
-use elodex_kernels::{Activation, Attention, Epilogue, Kernels, Parallelism, RelativeBias, RopeTable};
+use elodex_kernels::{
+    Activation, Attention, Epilogue, Kernels, PackedMatrix, Parallelism, Precision, RelativeBias, RopeTable,
+};
 use proptest::prelude::*;
 
 fn bits(values: &[f32]) -> Vec<u32> {
@@ -22,17 +24,16 @@ fn on_any_threads(work: impl Fn(Parallelism) -> Vec<f32> + Sync) -> Vec<f32> {
     serial
 }
 
-fn linear(kernels: Kernels, a: &[f32], weight: &[f32], n: usize, activation: Activation) -> Vec<f32> {
-    let k = weight.len() / n;
+fn linear(kernels: Kernels, a: &[f32], packed: &PackedMatrix, activation: Activation) -> Vec<f32> {
+    let (n, k) = (packed.n(), packed.k());
     let m = a.len() / k;
-    let packed = kernels.pack(weight, n, k);
     let bias = noise(n, 3);
     // The residual of a row must not depend on where the row stands either.
     let residual: Vec<f32> = a.chunks(k).flat_map(|row| (0..n).map(|column| row[column % k] * 0.5)).collect();
     let epilogue = Epilogue { bias: Some(&bias), activation, residual: Some(&residual) };
     on_any_threads(|parallelism| {
         let mut out = vec![f32::NAN; m * n];
-        kernels.linear(a, m, &packed, epilogue, &mut out, parallelism);
+        kernels.linear(a, m, packed, epilogue, &mut out, parallelism);
         out
     })
 }
@@ -58,6 +59,7 @@ fn attention_of(kernels: Kernels, qkv: &[f32], offsets: &[usize], form: Form) ->
         kv_heads: form.kv_heads,
         head_dim: form.head_dim,
         scale: 0.2,
+        precision: form.precision,
         causal: form.causal,
         window: form.window,
         relative_bias: form.biased.then_some(bias),
@@ -78,20 +80,34 @@ struct Form {
     causal: bool,
     window: Option<usize>,
     biased: bool,
+    precision: Precision,
+}
+
+fn precisions() -> impl Strategy<Value = Precision> {
+    prop_oneof![Just(Precision::F32), Just(Precision::Int8)]
+}
+
+/// Groups of 64 inputs, so that some weights have several.
+fn pack(kernels: Kernels, precision: Precision, weight: &[f32], n: usize, k: usize) -> PackedMatrix {
+    match precision {
+        Precision::F32 => kernels.pack(weight, n, k),
+        Precision::Int8 => PackedMatrix::quantise(weight, n, k, 64),
+    }
 }
 
 fn forms() -> impl Strategy<Value = Form> {
     let heads = prop_oneof![Just((1, 1)), Just((2, 1)), Just((4, 2)), Just((3, 3))];
     let head_dim = prop_oneof![Just(32usize), Just(64), 1usize..40];
     let window = proptest::option::of(0usize..200);
-    (heads, head_dim, any::<bool>(), window, any::<bool>()).prop_map(
-        |((heads, kv_heads), head_dim, causal, window, biased)| Form {
+    (heads, head_dim, any::<bool>(), window, any::<bool>(), precisions()).prop_map(
+        |((heads, kv_heads), head_dim, causal, window, biased, precision)| Form {
             heads,
             kv_heads,
             head_dim,
             causal,
             window,
             biased,
+            precision,
         },
     )
 }
@@ -102,25 +118,29 @@ proptest! {
     #[test]
     fn linear_row_alone_is_the_row_in_any_batch(
         m in 1usize..70, n in 1usize..150, k in 1usize..1100, row in 0usize..70, activation in activations(),
+        precision in precisions(),
     ) {
         let row = row % m;
         let a = noise(m * k, (m * k) as u64);
         let weight = noise(n * k, 2);
         for kernels in every_isa() {
-            let together = linear(kernels, &a, &weight, n, activation);
-            let alone = linear(kernels, &a[row * k..(row + 1) * k], &weight, n, activation);
+            let packed = pack(kernels, precision, &weight, n, k);
+            let together = linear(kernels, &a, &packed, activation);
+            let alone = linear(kernels, &a[row * k..(row + 1) * k], &packed, activation);
             prop_assert_eq!(bits(&together[row * n..(row + 1) * n]), bits(&alone), "{}", kernels.isa());
         }
     }
 
     #[test]
-    fn linear_output_is_the_same_among_any_outputs(n in 2usize..150, k in 1usize..600, cut in 1usize..150) {
+    fn linear_output_is_the_same_among_any_outputs(
+        n in 2usize..150, k in 1usize..600, cut in 1usize..150, precision in precisions(),
+    ) {
         let cut = 1 + cut % (n - 1);
         let (a, weight) = (noise(5 * k, 1), noise(n * k, 2));
         for kernels in every_isa() {
             let plain = Epilogue { bias: None, activation: Activation::Gelu, residual: None };
             let outputs = |from: usize, to: usize| {
-                let packed = kernels.pack(&weight[from * k..to * k], to - from, k);
+                let packed = pack(kernels, precision, &weight[from * k..to * k], to - from, k);
                 let mut out = vec![0.0; 5 * (to - from)];
                 kernels.linear(&a, 5, &packed, plain, &mut out, Parallelism::Serial);
                 out
@@ -170,7 +190,8 @@ proptest! {
 
     #[test]
     fn causal_rows_do_not_depend_on_later_tokens(length in 2usize..300, cut in 1usize..300, form in forms()) {
-        let form = Form { causal: true, ..form };
+        // Values of 8-bit integers share scales with later ones.
+        let form = Form { causal: true, precision: Precision::F32, ..form };
         let cut = 1 + cut % (length - 1);
         let row_width = (form.heads + 2 * form.kv_heads) * form.head_dim;
         let out_width = form.heads * form.head_dim;

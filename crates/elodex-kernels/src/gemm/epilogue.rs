@@ -1,7 +1,7 @@
 //! What happens to a tile between its last multiply-add and the output.
 
 use super::tile::columns;
-use crate::activation::{Activation, Function, with_function};
+use crate::activation::{Activation, CoarseGelu, Function, with_function};
 use crate::parallel::SharedOutput;
 use crate::simd::Simd;
 
@@ -85,6 +85,15 @@ impl<'a> TilePlace<'a> {
     #[inline(always)]
     pub(super) fn finish<S: Simd>(self, simd: S, tile: &[f32], epilogue: &Epilogue<'_>) {
         with_function!(epilogue.activation, F => self.finish_with::<S, F>(simd, tile, epilogue));
+    }
+
+    /// As [`Self::finish`], for sums that are rounded anyway: GELU is the coarse one.
+    #[inline(always)]
+    pub(super) fn finish_coarse<S: Simd>(self, simd: S, tile: &[f32], epilogue: &Epilogue<'_>) {
+        match epilogue.activation {
+            Activation::Gelu => self.finish_with::<S, CoarseGelu>(simd, tile, epilogue),
+            _ => self.finish(simd, tile, epilogue),
+        }
     }
 
     #[inline(always)]

@@ -1,16 +1,16 @@
-//! AVX2 with FMA: eight lanes.
+//! AVX2 with FMA, with or without AVX-VNNI: eight lanes.
 
 use std::arch::x86_64::*;
 
-use super::{Simd, sum_by_halves};
+use super::{BYTE_SIGNS, Simd, sum_by_halves};
 
-/// Proof of AVX2 and FMA.
+/// Proof of AVX2 and FMA, and of AVX-VNNI where `VNNI`.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx2(());
+pub(crate) struct Avx2<const VNNI: bool>(());
 
-impl Avx2 {
+impl<const VNNI: bool> Avx2<VNNI> {
     /// # Safety
-    /// The CPU has AVX2 and FMA.
+    /// The CPU has AVX2 and FMA, and AVX-VNNI where `VNNI`.
     #[inline(always)]
     pub(crate) unsafe fn assume() -> Self {
         Self(())
@@ -29,10 +29,13 @@ impl Avx2 {
 
 const LANES: usize = 8;
 
-impl Simd for Avx2 {
+impl<const VNNI: bool> Simd for Avx2<VNNI> {
     type Vector = __m256;
+    type Ints = __m256i;
     const LANES: usize = LANES;
     const TILE_ROWS: usize = 6;
+    // Without VNNI bytes are widened, which takes more registers.
+    const INT_TILE_ROWS: usize = if VNNI { 6 } else { 4 };
 
     #[inline(always)]
     fn prefetch(self, address: *const f32) {
@@ -183,5 +186,83 @@ impl Simd for Avx2 {
         let mut lanes = [0.0; LANES];
         self.store(a, &mut lanes);
         sum_by_halves(lanes)
+    }
+
+    #[inline(always)]
+    fn splat_int(self, value: i32) -> __m256i {
+        // SAFETY: `self` proves AVX2.
+        unsafe { _mm256_set1_epi32(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_ints(self, source: *const u8) -> __m256i {
+        // SAFETY: `self` proves AVX2; the caller promises the bytes.
+        unsafe { _mm256_loadu_si256(source.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_ints(self, ints: __m256i, target: *mut u8) {
+        // SAFETY: `self` proves AVX2; the caller promises the bytes.
+        unsafe { _mm256_storeu_si256(target.cast(), ints) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_bytes(self, ints: __m256i, target: *mut u8) {
+        // SAFETY: `self` proves AVX2; the caller promises the bytes.
+        unsafe {
+            const LOWEST: [i8; 16] = [0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1];
+            let picked = _mm256_shuffle_epi8(
+                ints,
+                _mm256_broadcastsi128_si256(_mm_loadu_si128(LOWEST.as_ptr().cast())),
+            );
+            let halves =
+                _mm_unpacklo_epi32(_mm256_castsi256_si128(picked), _mm256_extracti128_si256::<1>(picked));
+            _mm_storel_epi64(target.cast(), halves);
+        }
+    }
+
+    #[inline(always)]
+    fn dot(self, unsigned: __m256i, signed: __m256i, sum: __m256i) -> __m256i {
+        // SAFETY: `self` proves AVX2, and AVX-VNNI where it is used.
+        unsafe {
+            if VNNI {
+                return _mm256_dpbusd_avx_epi32(sum, unsigned, signed);
+            }
+            // `maddubs` would saturate at 16 bits: every other byte is widened instead.
+            let even = _mm256_madd_epi16(
+                _mm256_and_si256(unsigned, _mm256_set1_epi16(255)),
+                _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(signed)),
+            );
+            let odd = _mm256_madd_epi16(_mm256_srli_epi16::<8>(unsigned), _mm256_srai_epi16::<8>(signed));
+            _mm256_add_epi32(sum, _mm256_add_epi32(even, odd))
+        }
+    }
+
+    #[inline(always)]
+    fn to_floats(self, ints: __m256i) -> __m256 {
+        // SAFETY: `self` proves AVX2.
+        unsafe { _mm256_cvtepi32_ps(ints) }
+    }
+
+    #[inline(always)]
+    fn to_ints(self, a: __m256) -> __m256i {
+        // SAFETY: `self` proves AVX2.
+        unsafe { _mm256_cvtps_epi32(a) }
+    }
+
+    #[inline(always)]
+    fn join_bytes(self, [a, b, c, d]: [__m256i; 4]) -> __m256i {
+        // SAFETY: `self` proves AVX2.
+        unsafe {
+            let low = _mm256_or_si256(a, _mm256_slli_epi32::<8>(b));
+            let high = _mm256_or_si256(_mm256_slli_epi32::<16>(c), _mm256_slli_epi32::<24>(d));
+            _mm256_or_si256(low, high)
+        }
+    }
+
+    #[inline(always)]
+    fn centre_bytes(self, ints: __m256i) -> __m256i {
+        // SAFETY: `self` proves AVX2.
+        unsafe { _mm256_xor_si256(ints, _mm256_set1_epi32(BYTE_SIGNS)) }
     }
 }

@@ -1,16 +1,16 @@
-//! AVX-512: sixteen lanes.
+//! AVX-512, with or without VNNI: sixteen lanes.
 
 use std::arch::x86_64::*;
 
-use super::{Simd, sum_by_halves};
+use super::{BYTE_SIGNS, Simd, sum_by_halves};
 
-/// Proof of AVX-512 F, BW, DQ, VL.
+/// Proof of AVX-512 F, BW, DQ, VL, and VNNI where `VNNI`.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512(());
+pub(crate) struct Avx512<const VNNI: bool>(());
 
-impl Avx512 {
+impl<const VNNI: bool> Avx512<VNNI> {
     /// # Safety
-    /// The CPU has AVX-512 F, BW, DQ, VL.
+    /// The CPU has AVX-512 F, BW, DQ, VL, and VNNI where `VNNI`.
     #[inline(always)]
     pub(crate) unsafe fn assume() -> Self {
         Self(())
@@ -24,10 +24,13 @@ fn first(count: usize) -> __mmask16 {
     ((1u32 << count) - 1) as __mmask16
 }
 
-impl Simd for Avx512 {
+impl<const VNNI: bool> Simd for Avx512<VNNI> {
     type Vector = __m512;
+    type Ints = __m512i;
     const LANES: usize = LANES;
     const TILE_ROWS: usize = 12;
+    // Without VNNI bytes are widened, which takes more registers.
+    const INT_TILE_ROWS: usize = if VNNI { 12 } else { 10 };
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m512 {
@@ -173,5 +176,80 @@ impl Simd for Avx512 {
         let mut lanes = [0.0; LANES];
         self.store(a, &mut lanes);
         sum_by_halves(lanes)
+    }
+
+    #[inline(always)]
+    fn largest(self, a: __m512) -> f32 {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { _mm512_reduce_max_ps(a) }
+    }
+
+    #[inline(always)]
+    fn splat_int(self, value: i32) -> __m512i {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { _mm512_set1_epi32(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_ints(self, source: *const u8) -> __m512i {
+        // SAFETY: `self` proves AVX-512; the caller promises the bytes.
+        unsafe { _mm512_loadu_si512(source.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_ints(self, ints: __m512i, target: *mut u8) {
+        // SAFETY: `self` proves AVX-512; the caller promises the bytes.
+        unsafe { _mm512_storeu_si512(target.cast(), ints) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_bytes(self, ints: __m512i, target: *mut u8) {
+        // SAFETY: `self` proves AVX-512; the caller promises the bytes.
+        unsafe { _mm_storeu_si128(target.cast(), _mm512_cvtepi32_epi8(ints)) }
+    }
+
+    #[inline(always)]
+    fn dot(self, unsigned: __m512i, signed: __m512i, sum: __m512i) -> __m512i {
+        // SAFETY: `self` proves AVX-512, and VNNI where it is used.
+        unsafe {
+            if VNNI {
+                return _mm512_dpbusd_epi32(sum, unsigned, signed);
+            }
+            // `maddubs` would saturate at 16 bits: every other byte is widened instead.
+            let even = _mm512_madd_epi16(
+                _mm512_and_si512(unsigned, _mm512_set1_epi16(255)),
+                _mm512_srai_epi16::<8>(_mm512_slli_epi16::<8>(signed)),
+            );
+            let odd = _mm512_madd_epi16(_mm512_srli_epi16::<8>(unsigned), _mm512_srai_epi16::<8>(signed));
+            _mm512_add_epi32(sum, _mm512_add_epi32(even, odd))
+        }
+    }
+
+    #[inline(always)]
+    fn to_floats(self, ints: __m512i) -> __m512 {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { _mm512_cvtepi32_ps(ints) }
+    }
+
+    #[inline(always)]
+    fn to_ints(self, a: __m512) -> __m512i {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { _mm512_cvtps_epi32(a) }
+    }
+
+    #[inline(always)]
+    fn join_bytes(self, [a, b, c, d]: [__m512i; 4]) -> __m512i {
+        // SAFETY: `self` proves AVX-512.
+        unsafe {
+            let low = _mm512_or_si512(a, _mm512_slli_epi32::<8>(b));
+            let high = _mm512_or_si512(_mm512_slli_epi32::<16>(c), _mm512_slli_epi32::<24>(d));
+            _mm512_or_si512(low, high)
+        }
+    }
+
+    #[inline(always)]
+    fn centre_bytes(self, ints: __m512i) -> __m512i {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { _mm512_xor_si512(ints, _mm512_set1_epi32(BYTE_SIGNS)) }
     }
 }

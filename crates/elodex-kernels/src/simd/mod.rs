@@ -21,18 +21,27 @@ pub(crate) const MAX_LANES: usize = 16;
 pub(crate) const LANE_INDEX: [f32; MAX_LANES] =
     [0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12., 13., 14., 15.];
 
-/// The operations of a vector of [`Simd::LANES`] f32 values.
+/// The highest bit of each byte.
+pub(crate) const BYTE_SIGNS: i32 = i32::from_ne_bytes([0x80; 4]);
+
+/// The operations of a vector of [`Simd::LANES`] f32 values, and of one of as many integers.
 ///
 /// Every lane-wise operation treats all lanes alike, so an element's result never depends on its position.
 pub(crate) trait Simd: Copy {
     /// The vector.
     type Vector: Copy;
 
+    /// As many i32 values, each also read as four bytes, the first of them lowest.
+    type Ints: Copy;
+
     /// Values per vector.
     const LANES: usize;
 
-    /// Most rows of a GEMM tile that is two vectors wide and stays in registers.
+    /// Most rows of an f32 GEMM tile that is two vectors wide and stays in registers.
     const TILE_ROWS: usize;
+
+    /// Most rows of such a tile of integers.
+    const INT_TILE_ROWS: usize;
 
     /// Hints that `address`, which may be beyond what can be read, is read soon: where a tile uses up a cache line
     /// faster than the hardware fetches ahead by itself.
@@ -118,6 +127,56 @@ pub(crate) trait Simd: Copy {
 
     /// The sum of all lanes, in an order fixed per instruction set.
     fn sum(self, a: Self::Vector) -> f32;
+
+    /// The largest of all lanes, none of them NaN.
+    #[inline(always)]
+    fn largest(self, a: Self::Vector) -> f32 {
+        let mut lanes = [f32::NEG_INFINITY; MAX_LANES];
+        self.store(a, &mut lanes);
+        let mut width = MAX_LANES / 2;
+        while width > 0 {
+            for lane in 0..width {
+                lanes[lane] =
+                    if lanes[lane] < lanes[lane + width] { lanes[lane + width] } else { lanes[lane] };
+            }
+            width /= 2;
+        }
+        lanes[0]
+    }
+
+    fn splat_int(self, value: i32) -> Self::Ints;
+
+    /// Reads `LANES` integers.
+    ///
+    /// # Safety
+    /// `source` is valid for reading `4·LANES` bytes; it need not be aligned.
+    unsafe fn load_ints(self, source: *const u8) -> Self::Ints;
+
+    /// Writes `LANES` integers.
+    ///
+    /// # Safety
+    /// `target` is valid for writing `4·LANES` bytes; it need not be aligned.
+    unsafe fn store_ints(self, ints: Self::Ints, target: *mut u8);
+
+    /// Writes the lowest byte of each integer.
+    ///
+    /// # Safety
+    /// `target` is valid for writing `LANES` bytes.
+    unsafe fn store_bytes(self, ints: Self::Ints, target: *mut u8);
+
+    /// Adds to each integer of `sum` the four products of a byte of `unsigned` with a byte of `signed`, exactly.
+    fn dot(self, unsigned: Self::Ints, signed: Self::Ints, sum: Self::Ints) -> Self::Ints;
+
+    fn to_floats(self, ints: Self::Ints) -> Self::Vector;
+
+    /// To the nearest integer, ties to even; |a| < 2³¹.
+    fn to_ints(self, a: Self::Vector) -> Self::Ints;
+
+    /// The lowest bytes of the same lane of four vectors of 0 to 255, the first one's lowest.
+    fn join_bytes(self, ints: [Self::Ints; 4]) -> Self::Ints;
+
+    /// b − 128 for every unsigned byte b, as signed bytes.
+    fn centre_bytes(self, ints: Self::Ints) -> Self::Ints;
 
     /// Reads the first `LANES` values of `values`.
     ///

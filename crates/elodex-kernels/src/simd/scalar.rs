@@ -1,6 +1,6 @@
 //! Portable Rust: the twin every other instruction set is tested against.
 
-use super::{Simd, sum_by_halves};
+use super::{BYTE_SIGNS, Simd, sum_by_halves};
 
 /// Four lanes of plain Rust. Products and sums round separately, since a fused one is a library call without FMA.
 #[derive(Clone, Copy)]
@@ -8,6 +8,7 @@ pub(crate) struct Scalar;
 
 const LANES: usize = 4;
 type Lanes = [f32; LANES];
+type IntLanes = [i32; LANES];
 
 #[inline(always)]
 fn zip(a: Lanes, b: Lanes, operation: impl Fn(f32, f32) -> f32) -> Lanes {
@@ -20,8 +21,10 @@ fn zip(a: Lanes, b: Lanes, operation: impl Fn(f32, f32) -> f32) -> Lanes {
 
 impl Simd for Scalar {
     type Vector = Lanes;
+    type Ints = IntLanes;
     const LANES: usize = LANES;
     const TILE_ROWS: usize = 4;
+    const INT_TILE_ROWS: usize = 4;
 
     #[inline(always)]
     fn splat(self, value: f32) -> Lanes {
@@ -130,5 +133,58 @@ impl Simd for Scalar {
     #[inline(always)]
     fn sum(self, a: Lanes) -> f32 {
         sum_by_halves(a)
+    }
+
+    #[inline(always)]
+    fn splat_int(self, value: i32) -> IntLanes {
+        [value; LANES]
+    }
+
+    #[inline(always)]
+    unsafe fn load_ints(self, source: *const u8) -> IntLanes {
+        // SAFETY: the caller promises the bytes; no alignment is needed.
+        unsafe { source.cast::<IntLanes>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn store_ints(self, ints: IntLanes, target: *mut u8) {
+        // SAFETY: the caller promises the bytes; no alignment is needed.
+        unsafe { target.cast::<IntLanes>().write_unaligned(ints) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_bytes(self, ints: IntLanes, target: *mut u8) {
+        // SAFETY: the caller promises the bytes.
+        unsafe { target.cast::<[u8; LANES]>().write_unaligned(ints.map(|int| int as u8)) }
+    }
+
+    #[inline(always)]
+    fn dot(self, unsigned: IntLanes, signed: IntLanes, sum: IntLanes) -> IntLanes {
+        let mut result = sum;
+        for lane in 0..LANES {
+            let bytes = unsigned[lane].to_le_bytes().into_iter().zip(signed[lane].to_le_bytes());
+            result[lane] += bytes.map(|(a, b)| i32::from(a) * i32::from(b as i8)).sum::<i32>();
+        }
+        result
+    }
+
+    #[inline(always)]
+    fn to_floats(self, ints: IntLanes) -> Lanes {
+        ints.map(|int| int as f32)
+    }
+
+    #[inline(always)]
+    fn to_ints(self, a: Lanes) -> IntLanes {
+        a.map(|a| a.round_ties_even() as i32)
+    }
+
+    #[inline(always)]
+    fn join_bytes(self, [a, b, c, d]: [IntLanes; 4]) -> IntLanes {
+        std::array::from_fn(|lane| a[lane] | b[lane] << 8 | c[lane] << 16 | d[lane] << 24)
+    }
+
+    #[inline(always)]
+    fn centre_bytes(self, ints: IntLanes) -> IntLanes {
+        ints.map(|int| int ^ BYTE_SIGNS)
     }
 }

@@ -1,0 +1,428 @@
+//! Attention by 8-bit integers.
+//!
+//! Queries and keys get a scale per token and head, values one per channel and block of keys; the weights of the sum are
+//! powers of two of scores relative to the largest, as bytes from 0 to 255. Every product is exact, so what is lost is
+//! lost by rounding these. Blocks of keys start at multiples of [`KEY_BLOCK`], since a block's scales must not depend on
+//! which queries look at it.
+
+use std::f32::consts::LOG2_E;
+use std::ops::Range;
+
+use super::KEY_BLOCK;
+use super::head::HeadTask;
+use crate::dispatch::Operation;
+use crate::gemm::byte_tile::{self, ByteOperands, Sink, Unsigned};
+use crate::gemm::tile::columns;
+use crate::math;
+use crate::memory::bytes_of;
+use crate::simd::{MAX_LANES, Simd};
+
+/// log₂ 255: the largest weight becomes the largest byte.
+const LOG2_TOP: f32 = 7.994_353_4;
+
+/// Least divisor, so that zeros stay zeros.
+const TINY: f32 = 1e-30;
+
+/// A [`HeadTask`] and its scratch.
+pub(super) struct QuantisedTask<'a> {
+    pub(super) head_task: HeadTask<'a>,
+    pub(super) scratch: &'a mut [f32],
+}
+
+/// What is made once for all tiles of a task, for the keys from `first_key` on.
+struct Quantised<'a> {
+    first_key: usize,
+    /// Of this sequence, in whole blocks from `first_key` on, the last one cut at the sequence's end.
+    keys: Range<usize>,
+    /// `[keys][depth]`, unsigned around 128
+    key_bytes: &'a mut [u8],
+    /// `[keys]`
+    key_scales: &'a mut [f32],
+    /// `[⌈keys/4⌉][head_dim][4]`, signed
+    value_bytes: &'a mut [u8],
+    /// `[blocks][head_dim]`
+    value_scales: &'a mut [f32],
+}
+
+/// One tile's memory, all with lanes of queries.
+struct TileScratch<'a> {
+    /// `[depth][queries]`
+    queries: &'a mut [f32],
+    /// `[depth/4][queries][4]`, signed
+    query_bytes: &'a mut [u8],
+    /// `[KEY_BLOCK][queries]`
+    scores: &'a mut [f32],
+    /// `[KEY_BLOCK/4][queries][4]`, unsigned
+    weights: &'a mut [u8],
+    /// `[head_dim][queries]`
+    output: &'a mut [f32],
+    /// See [`HeadTask::spread_bias`].
+    bias: &'a mut [f32],
+}
+
+impl QuantisedTask<'_> {
+    /// Values of scratch for tiles of `columns` queries.
+    pub(super) fn scratch_length(task: &HeadTask<'_>, columns: usize) -> usize {
+        let (head_dim, depth) = (task.attention.head_dim, depth(task));
+        let keys = block_keys(task).len();
+        let quads = keys.div_ceil(4);
+        let shared = keys * depth / 4 + keys + quads * head_dim + keys.div_ceil(KEY_BLOCK) * head_dim;
+        let tile = (depth + depth / 4 + KEY_BLOCK + KEY_BLOCK / 4 + head_dim) * columns;
+        shared + tile + task.bias_length(columns)
+    }
+}
+
+/// A head's width, rounded up to whole steps of four.
+fn depth(task: &HeadTask<'_>) -> usize {
+    task.attention.head_dim.next_multiple_of(4)
+}
+
+/// The keys in whole blocks that the task's queries may see.
+fn block_keys(task: &HeadTask<'_>) -> Range<usize> {
+    let seen = task.attention.visible_keys(&task.queries, task.length);
+    seen.start / KEY_BLOCK * KEY_BLOCK..task.length.min(seen.end.next_multiple_of(KEY_BLOCK))
+}
+
+impl Operation for QuantisedTask<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let task = &self.head_task;
+        let (head_dim, depth, columns) = (task.attention.head_dim, depth(task), columns::<S>());
+        let keys = block_keys(task);
+        let quads = keys.len().div_ceil(4);
+        let mut rest = self.scratch;
+        let mut take = |length: usize| {
+            let (taken, left) = std::mem::take(&mut rest).split_at_mut(length);
+            rest = left;
+            taken
+        };
+        let mut quantised = Quantised {
+            first_key: keys.start,
+            key_bytes: bytes_of(take(keys.len() * depth / 4)),
+            key_scales: take(keys.len()),
+            value_bytes: bytes_of(take(quads * head_dim)),
+            value_scales: take(keys.len().div_ceil(KEY_BLOCK) * head_dim),
+            keys,
+        };
+        let mut scratch = TileScratch {
+            queries: take(depth * columns),
+            query_bytes: bytes_of(take(depth / 4 * columns)),
+            scores: take(KEY_BLOCK * columns),
+            weights: bytes_of(take(KEY_BLOCK / 4 * columns)),
+            output: take(head_dim * columns),
+            bias: rest,
+        };
+        quantised.fill(simd, task);
+        task.spread_bias(scratch.bias, LOG2_E);
+        for first in task.queries.clone().step_by(columns) {
+            let last = task.queries.end.min(first + columns);
+            tile(task, simd, first..last, &quantised, &mut scratch);
+        }
+    }
+}
+
+impl Quantised<'_> {
+    #[inline(always)]
+    fn fill<S: Simd>(&mut self, simd: S, task: &HeadTask<'_>) {
+        let (key_head, value_head) = task.key_and_value_heads();
+        let (head_dim, depth) = (task.attention.head_dim, depth(task));
+        for (index, key) in self.keys.clone().enumerate() {
+            let values = &task.head_values(key, key_head)[..head_dim];
+            let bytes = &mut self.key_bytes[index * depth..(index + 1) * depth];
+            self.key_scales[index] = quantise_key(simd, values, bytes);
+        }
+        for (block, first) in self.keys.clone().step_by(KEY_BLOCK).enumerate() {
+            let keys = first..self.keys.end.min(first + KEY_BLOCK);
+            let quads = (first - self.first_key) / 4;
+            let bytes = &mut self.value_bytes[4 * quads * head_dim..];
+            let scales = &mut self.value_scales[block * head_dim..(block + 1) * head_dim];
+            for channel in (0..head_dim).step_by(S::LANES) {
+                quantise_values(simd, task, value_head, keys.clone(), channel, bytes, scales);
+            }
+        }
+    }
+
+    /// The bytes of keys from `key` on.
+    #[inline(always)]
+    fn keys_from(&self, key: usize, depth: usize) -> &[u8] {
+        &self.key_bytes[(key - self.first_key) * depth..]
+    }
+}
+
+/// Writes one key as bytes around 128, zeros beyond its width, and returns its scale.
+#[inline(always)]
+fn quantise_key<S: Simd>(simd: S, values: &[f32], bytes: &mut [u8]) -> f32 {
+    let mut largest = simd.splat(TINY);
+    for chunk in values.chunks(S::LANES) {
+        largest = simd.max(simd.abs(simd.load_padded(chunk)), largest);
+    }
+    let largest = simd.largest(largest);
+    let inverse = simd.splat(127.0 / largest);
+    for (chunk, bytes) in values.chunks(S::LANES).zip(bytes.chunks_mut(S::LANES)) {
+        let rounded = simd.to_ints(simd.mul_add(simd.load_padded(chunk), inverse, simd.splat(128.0)));
+        if bytes.len() == S::LANES {
+            // SAFETY: just checked to be LANES long.
+            unsafe { simd.store_bytes(rounded, bytes.as_mut_ptr()) };
+            continue;
+        }
+        let mut last = [0; MAX_LANES];
+        // SAFETY: no instruction set has more lanes.
+        unsafe { simd.store_bytes(rounded, last.as_mut_ptr()) };
+        bytes.copy_from_slice(&last[..bytes.len()]);
+    }
+    largest / 127.0
+}
+
+/// Writes some channels of a block's values as signed bytes, `[⌈keys/4⌉][head_dim][4]`, and their scales.
+#[inline(always)]
+fn quantise_values<S: Simd>(
+    simd: S,
+    task: &HeadTask<'_>,
+    head: usize,
+    keys: Range<usize>,
+    channel: usize,
+    bytes: &mut [u8],
+    scales: &mut [f32],
+) {
+    let head_dim = task.attention.head_dim;
+    let channels = channel..head_dim.min(channel + S::LANES);
+    let load = |key: usize| simd.load_padded(&task.head_values(key, head)[channels.clone()]);
+    let mut largest = simd.splat(TINY);
+    for key in keys.clone() {
+        largest = simd.max(simd.abs(load(key)), largest);
+    }
+    simd.store_cut(simd.mul(largest, simd.splat(1.0 / 127.0)), &mut scales[channels.clone()]);
+    let inverse = simd.div(simd.splat(127.0), largest);
+    for (quad, first) in keys.clone().step_by(4).enumerate() {
+        let mut four = [simd.splat_int(128); 4];
+        for (key, rounded) in (first..keys.end).zip(&mut four) {
+            *rounded = simd.to_ints(simd.mul_add(load(key), inverse, simd.splat(128.0)));
+        }
+        let joined = simd.centre_bytes(simd.join_bytes(four));
+        let target = &mut bytes[4 * (quad * head_dim + channel)..][..4 * channels.len()];
+        if channels.len() == S::LANES {
+            // SAFETY: just taken to be 4·LANES bytes long.
+            unsafe { simd.store_ints(joined, target.as_mut_ptr()) };
+            continue;
+        }
+        let mut last = [0; 4 * MAX_LANES];
+        // SAFETY: no instruction set has more lanes.
+        unsafe { simd.store_ints(joined, last.as_mut_ptr()) };
+        target.copy_from_slice(&last[..target.len()]);
+    }
+}
+
+#[inline(always)]
+fn tile<S: Simd>(
+    task: &HeadTask<'_>,
+    simd: S,
+    queries: Range<usize>,
+    quantised: &Quantised<'_>,
+    scratch: &mut TileScratch<'_>,
+) {
+    let attention = task.attention;
+    let (head_dim, depth) = (attention.head_dim, depth(task));
+    let seen = attention.visible_keys(&queries, task.length);
+    // Values lie in groups of four keys, counted from the sequence's start.
+    let first_key = seen.start / 4 * 4;
+    task.transpose_queries(simd, &queries, scratch.queries);
+    let query_side = QuerySide::new(simd, scratch.queries, depth, head_dim, scratch.query_bytes);
+    let mut softmax = Weights::new(simd);
+    let mut from = first_key;
+    while from < seen.end {
+        let block = from / KEY_BLOCK * KEY_BLOCK;
+        let keys = from..seen.end.min(block + KEY_BLOCK);
+        from = keys.end;
+        let scores = &mut scratch.scores[..keys.len() * columns::<S>()];
+        let operands = ByteOperands {
+            left: quantised.keys_from(keys.start, depth)[..keys.len() * depth].as_ptr(),
+            left_row: depth,
+            left_step: 4,
+            right: scratch.query_bytes.as_ptr(),
+            right_step: 4 * columns::<S>(),
+            steps: depth / 4,
+        };
+        let key_scales = &quantised.key_scales[keys.start - quantised.first_key..][..keys.len()];
+        let mut sink = Scores { key_scales, query_scales: query_side.scales, scores };
+        // SAFETY: `left` holds the keys' rows, and the queries' bytes are `depth` deep.
+        unsafe {
+            byte_tile::accumulate(simd, keys.len(), Unsigned::Left, operands, query_side.start, &mut sink);
+        }
+        if attention.relative_bias.is_some() {
+            task.add_bias(simd, &queries, &keys, scores, scratch.bias);
+        }
+        if attention.needs_mask(&queries, &keys) {
+            task.mask(simd, &queries, &keys, scores);
+        }
+        let factors = softmax.absorb(simd, scores, scratch.weights);
+        let quads = keys.len().div_ceil(4);
+        let values = &quantised.value_bytes[(keys.start - quantised.first_key) * head_dim..];
+        let operands = ByteOperands {
+            left: values[..4 * quads * head_dim].as_ptr(),
+            left_row: 4,
+            left_step: 4 * head_dim,
+            right: scratch.weights.as_ptr(),
+            right_step: 4 * columns::<S>(),
+            steps: quads,
+        };
+        let scales = &quantised.value_scales[(block - quantised.first_key) / KEY_BLOCK * head_dim..];
+        let is_first = keys.start == first_key;
+        let mut sink = WeightedSum { scales, factors, is_first, output: scratch.output };
+        // SAFETY: `left` holds the values of the block's keys, and there is a weight for each.
+        unsafe {
+            let start = [simd.splat_int(0); 2];
+            byte_tile::accumulate(simd, head_dim, Unsigned::Right, operands, start, &mut sink);
+        }
+    }
+    softmax.divide(simd, scratch.output);
+    task.store_transposed(simd, &queries, scratch.output);
+}
+
+/// A tile's queries beside their bytes.
+struct QuerySide<V, I> {
+    /// Of each query, times log₂ e: scores are powers of two.
+    scales: [V; 2],
+    /// −128 · Σ bytes of each query, since keys are bytes around 128.
+    start: [I; 2],
+}
+
+impl<V: Copy, I: Copy> QuerySide<V, I> {
+    #[inline(always)]
+    fn new<S: Simd<Vector = V, Ints = I>>(
+        simd: S,
+        queries: &mut [f32],
+        depth: usize,
+        head_dim: usize,
+        bytes: &mut [u8],
+    ) -> Self {
+        queries[head_dim * columns::<S>()..].fill(0.0);
+        let mut side = Self { scales: [simd.splat(0.0); 2], start: [simd.splat_int(0); 2] };
+        for half in 0..2 {
+            let row = |step: usize| &queries[step * columns::<S>() + half * S::LANES..][..S::LANES];
+            let mut largest = simd.splat(TINY);
+            for step in 0..head_dim {
+                largest = simd.max(simd.abs(simd.load(row(step))), largest);
+            }
+            side.scales[half] = simd.mul(largest, simd.splat(LOG2_E / 127.0));
+            let inverse = simd.div(simd.splat(127.0), largest);
+            let ones = simd.splat_int(i32::from_ne_bytes([1; 4]));
+            let mut sum = simd.splat_int(0);
+            for quad in 0..depth / 4 {
+                let mut four = [simd.splat_int(0); 4];
+                for (step, rounded) in four.iter_mut().enumerate() {
+                    let value = simd.mul_add(simd.load(row(4 * quad + step)), inverse, simd.splat(128.0));
+                    *rounded = simd.to_ints(value);
+                }
+                let centred = simd.centre_bytes(simd.join_bytes(four));
+                sum = simd.dot(ones, centred, sum);
+                let target = &mut bytes[4 * (quad * columns::<S>() + half * S::LANES)..][..4 * S::LANES];
+                // SAFETY: just taken to be 4·LANES bytes long.
+                unsafe { simd.store_ints(centred, target.as_mut_ptr()) };
+            }
+            side.start[half] = simd.to_ints(simd.mul(simd.to_floats(sum), simd.splat(-128.0)));
+        }
+        side
+    }
+}
+
+/// Scales the products of keys with queries.
+struct Scores<'a, V> {
+    key_scales: &'a [f32],
+    query_scales: [V; 2],
+    /// `[keys][queries]`
+    scores: &'a mut [f32],
+}
+
+impl<S: Simd> Sink<S> for Scores<'_, S::Vector> {
+    #[inline(always)]
+    fn take(&mut self, simd: S, row: usize, sums: [S::Ints; 2]) {
+        let key_scale = simd.splat(self.key_scales[row]);
+        for half in 0..2 {
+            let scale = simd.mul(key_scale, self.query_scales[half]);
+            let score = simd.mul(simd.to_floats(sums[half]), scale);
+            simd.store(score, &mut self.scores[row * columns::<S>() + half * S::LANES..]);
+        }
+    }
+}
+
+/// Adds a block's weighted sum of values, channel by channel, to that of the blocks before, times `factors`.
+struct WeightedSum<'a, V> {
+    /// By channel.
+    scales: &'a [f32],
+    factors: [V; 2],
+    is_first: bool,
+    /// `[head_dim][queries]`
+    output: &'a mut [f32],
+}
+
+impl<S: Simd> Sink<S> for WeightedSum<'_, S::Vector> {
+    #[inline(always)]
+    fn take(&mut self, simd: S, row: usize, sums: [S::Ints; 2]) {
+        let scale = simd.splat(self.scales[row]);
+        for half in 0..2 {
+            let output = &mut self.output[row * columns::<S>() + half * S::LANES..];
+            let before =
+                if self.is_first { simd.splat(0.0) } else { simd.mul(simd.load(output), self.factors[half]) };
+            simd.store(simd.mul_add(simd.to_floats(sums[half]), scale, before), output);
+        }
+    }
+}
+
+/// The largest score and the sum of weights so far, per query.
+struct Weights<V> {
+    largest: [V; 2],
+    sum: [V; 2],
+}
+
+impl<V: Copy> Weights<V> {
+    #[inline(always)]
+    fn new<S: Simd<Vector = V>>(simd: S) -> Self {
+        // Finite, so that a block in which a query sees nothing subtracts it from −∞ without a NaN.
+        Self { largest: [simd.splat(f32::MIN); 2], sum: [simd.splat(0.0); 2] }
+    }
+
+    /// Writes a block's weights, `[⌈keys/4⌉][queries][4]`: 255 · 2^(score − largest so far), 0 beyond the last key.
+    /// Returns what the output so far is to be multiplied by.
+    #[inline(always)]
+    fn absorb<S: Simd<Vector = V>>(&mut self, simd: S, scores: &[f32], weights: &mut [u8]) -> [V; 2] {
+        let mut largest = self.largest;
+        for row in scores.chunks_exact(columns::<S>()) {
+            largest[0] = simd.max(largest[0], simd.load(row));
+            largest[1] = simd.max(largest[1], simd.load(&row[S::LANES..]));
+        }
+        let ones = simd.splat_int(i32::from_ne_bytes([1; 4]));
+        let mut factors = self.largest;
+        for half in 0..2 {
+            factors[half] = math::coarse_exp2(simd, simd.sub(self.largest[half], largest[half]));
+            let shift = simd.sub(largest[half], simd.splat(LOG2_TOP));
+            let mut sum = simd.splat_int(0);
+            for (quad, rows) in scores.chunks(4 * columns::<S>()).enumerate() {
+                let mut four = [simd.splat_int(0); 4];
+                for (row, weight) in rows.chunks_exact(columns::<S>()).zip(&mut four) {
+                    let score = simd.load(&row[half * S::LANES..]);
+                    *weight = simd.to_ints(math::coarse_exp2(simd, simd.sub(score, shift)));
+                }
+                let joined = simd.join_bytes(four);
+                sum = simd.dot(joined, ones, sum);
+                let target = &mut weights[4 * (quad * columns::<S>() + half * S::LANES)..][..4 * S::LANES];
+                // SAFETY: just taken to be 4·LANES bytes long.
+                unsafe { simd.store_ints(joined, target.as_mut_ptr()) };
+            }
+            self.sum[half] = simd.mul_add(self.sum[half], factors[half], simd.to_floats(sum));
+        }
+        self.largest = largest;
+        factors
+    }
+
+    #[inline(always)]
+    fn divide<S: Simd<Vector = V>>(&self, simd: S, output: &mut [f32]) {
+        let factors = self.sum.map(|sum| simd.div(simd.splat(1.0), sum));
+        for row in output.chunks_exact_mut(columns::<S>()) {
+            for (value, factor) in row.chunks_exact_mut(S::LANES).zip(factors) {
+                simd.store(simd.mul(simd.load(value), factor), value);
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The register tile of 8-bit integers: a few rows by two vectors of columns, four steps of the depth at a time.
+//!
+//! Sums are exact, so their order does not matter; what is made of them is up to a [`Sink`], which sees them while they
+//! are in registers.
+
+use crate::gemm::tile::columns;
+use crate::simd::Simd;
+
+/// Where a tile's operands lie, in bytes. The four bytes of row r and step s of the left one are at
+/// `left + r·left_row + s·left_step`; those of step s and column c of the right one at `right + s·right_step + 4·c`.
+#[derive(Clone, Copy)]
+pub(crate) struct ByteOperands {
+    pub(crate) left: *const u8,
+    pub(crate) left_row: usize,
+    pub(crate) left_step: usize,
+    pub(crate) right: *const u8,
+    pub(crate) right_step: usize,
+    pub(crate) steps: usize,
+}
+
+/// Which operand's bytes are unsigned; the other one's are signed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unsigned {
+    Left,
+    Right,
+}
+
+/// Takes the sums of a tile.
+pub(crate) trait Sink<S: Simd> {
+    /// Row `row` of the tile, complete.
+    fn take(&mut self, simd: S, row: usize, sums: [S::Ints; 2]);
+}
+
+/// Hands `start + Σ left·right` of every row to `sink`, for any number of rows.
+///
+/// # Safety
+/// `operands` is valid for reading all that `rows`, `steps` and [`columns`] reach.
+#[inline(always)]
+pub(crate) unsafe fn accumulate<S: Simd, K: Sink<S>>(
+    simd: S,
+    rows: usize,
+    unsigned: Unsigned,
+    operands: ByteOperands,
+    start: [S::Ints; 2],
+    sink: &mut K,
+) {
+    // Only heights up to INT_TILE_ROWS are compiled: the guards are constants.
+    macro_rules! by_height {
+        ($height:expr, $operands:expr, $first_row:expr; $($known:literal)*) => {
+            match $height {
+                // SAFETY: passed on from the caller.
+                $($known if $known <= S::INT_TILE_ROWS => unsafe {
+                    accumulate_rows::<S, K, $known>(simd, unsigned, $operands, start, $first_row, sink)
+                },)*
+                _ => unreachable!("a tile of {} rows", $height),
+            }
+        };
+    }
+    let mut first_row = 0;
+    while first_row < rows {
+        let height = (rows - first_row).min(S::INT_TILE_ROWS);
+        // SAFETY: the row is one of those the caller promises.
+        let left = unsafe { operands.left.add(first_row * operands.left_row) };
+        let operands = ByteOperands { left, ..operands };
+        by_height!(height, operands, first_row; 1 2 3 4 5 6 7 8 9 10 11 12);
+        first_row += height;
+    }
+}
+
+/// See [`accumulate`].
+#[inline(always)]
+unsafe fn accumulate_rows<S: Simd, K: Sink<S>, const ROWS: usize>(
+    simd: S,
+    unsigned: Unsigned,
+    operands: ByteOperands,
+    start: [S::Ints; 2],
+    first_row: usize,
+    sink: &mut K,
+) {
+    const { assert!(columns::<S>() == 2 * S::LANES) };
+    let ByteOperands { left, left_row, left_step, right, right_step, steps } = operands;
+    let mut sums = [start; ROWS];
+    for step in 0..steps {
+        // SAFETY: all offsets are of bytes the caller promises.
+        unsafe {
+            let right = right.add(step * right_step);
+            let right = [simd.load_ints(right), simd.load_ints(right.add(4 * S::LANES))];
+            let left = left.add(step * left_step);
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let four = simd.splat_int(left.add(row * left_row).cast::<i32>().read_unaligned());
+                for half in 0..2 {
+                    sums[half] = match unsigned {
+                        Unsigned::Left => simd.dot(four, right[half], sums[half]),
+                        Unsigned::Right => simd.dot(right[half], four, sums[half]),
+                    };
+                }
+            }
+        }
+    }
+    for (row, sums) in sums.into_iter().enumerate() {
+        sink.take(simd, first_row + row, sums);
+    }
+}
