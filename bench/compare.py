@@ -27,11 +27,12 @@ def embeddings(ours, theirs):
 def scores(ours, theirs):
     """Correlation and largest difference of logits; those of the same work differ by 1e-4 at most."""
     difference = float(numpy.abs(ours - theirs).max())
-    return {"correlation": float(numpy.corrcoef(ours, theirs)[0, 1]), "largest_difference": difference}, difference <= 1e-4
+    figures = {"correlation": float(numpy.corrcoef(ours, theirs)[0, 1]), "largest_difference": difference}
+    return figures, difference <= 1e-4
 
 
 def compare(workload, elodex, peers, agreement, rounds):
-    """Figures of every engine by its name; `elodex` are ours by their precision, `agreement` says how results are compared."""
+    """Figures of every engine by its name; `elodex` are ours by precision, `agreement` compares their results."""
     chosen = {f"elodex {precision}": elodex[precision] for precision in PRECISIONS}
     tried = {}
     for peer, variants in peers.items():

@@ -14,7 +14,7 @@ PRECISIONS = ["f32", "int8"]
 
 
 class Driver:
-    """A Rust driver that answers a line of JSON with a line of JSON and takes the time itself: the pipe is not in it."""
+    """A Rust driver that answers lines of JSON and takes the time itself: the pipe is not in it."""
 
     program = None
     description = "packed, no padding"

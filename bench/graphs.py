@@ -1,4 +1,4 @@
-"""The models as ONNX graphs: exported from the PyTorch weights, fused, quantised. Made once and kept in the scratch folder."""
+"""The models as ONNX graphs: exported from the PyTorch weights, fused, quantised. Made once and kept."""
 
 import json
 import pathlib
@@ -14,7 +14,7 @@ INPUTS = ["input_ids", "attention_mask", "token_type_ids"]
 # What dynamic quantisation is tried with: type of the weights, and a scale for each output channel or one for all.
 WEIGHT_TYPES = [QuantType.QInt8, QuantType.QUInt8]
 CHANNELS = {"per channel": True, "per tensor": False}
-# Without these the fused graph keeps its matrices in f32: their inputs are computed, and of no type that it could infer.
+# Without these the fused graph keeps its matrices in f32: no type is inferred behind the fused operators.
 QUANTIZE_FUSED = {"MatMulConstBOnly": True, "DefaultTensorType": 1}
 
 

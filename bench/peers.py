@@ -184,7 +184,7 @@ def fastembed(model, graph, scratch, threads):
 def make_cross_encoder(model, folder):
     """A cross-encoder of the embedder's encoder and a random head with one label, saved with the tokenizer.
 
-    The head is drawn wider than a fresh one, or all scores would lie within a hundredth and agree whatever was computed.
+    The head is drawn wider than a fresh one, or all scores would lie within a hundredth and agree whatever is wrong.
     """
     if not (folder / "made").is_file():
         torch.manual_seed(1)

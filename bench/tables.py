@@ -43,8 +43,9 @@ def print_workload(result):
             for precision in ("f32", "int8"):
                 shown = precision in compared and not engine.startswith("elodex")
                 ratios += f"{figures['ratio'][precision]:>8.2f}x" if shown else f"{'':>9}"
+            name = engine.removesuffix(", usual")
             print(
-                f"    {engine.removesuffix(', usual'):<32}{figures['tokens_per_second']:>9.0f}{figures['p50_ms']:>10.2f}"
+                f"    {name:<32}{figures['tokens_per_second']:>9.0f}{figures['p50_ms']:>10.2f}"
                 + ratios
                 + "".join(f"{figures['agreement'][name]:>10{AGREEMENT[name][1]}}" for name in agreement)
                 + f"  {figures['configuration']}"
@@ -100,7 +101,7 @@ def print_server(figures):
 
 
 def bars(report):
-    """What is measured, the figure, what it is to be and whether it is; that is left open where the bar is for other threads."""
+    """What is measured, the figure, the bar and whether it is met; None where the bar is for other threads."""
     results = {result["workload"].split(" (")[0]: result for result in report["offline"]}
     threads = report["machine"]["threads"]
 

@@ -1,4 +1,4 @@
-"""The texts that are embedded and reranked. Generated from a word list, or read from a data set beside the checkout; never stored."""
+"""The texts that are embedded and reranked: generated from a word list, or read from a data set beside the checkout."""
 
 import dataclasses
 import json
