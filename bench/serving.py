@@ -22,14 +22,15 @@ LOADS = [(1, 400), (8, 1600), (64, 3200)]
 REQUEST_TOKENS = 64
 
 
-def measure(binaries, model, scratch, elodex, starts):
+def measure(binaries, model, scratch, elodex, threads, starts):
     """All figures of a server with its cache off."""
     log = scratch / "server.log"
+    served = bench_arguments(model, KEY, threads)
     ready = []
     for _ in range(starts):
-        with LiveServer(bench_arguments(model, KEY), log, KEY) as server:
+        with LiveServer(served, log, KEY) as server:
             ready.append(server.seconds_to_ready)
-    with LiveServer(bench_arguments(model, KEY), log, KEY) as server:
+    with LiveServer(served, log, KEY) as server:
         at_rest = resident_mib(server.pid)
         overhead = overhead_of_http(binaries, scratch, server, elodex)
         loads = []
@@ -54,7 +55,7 @@ def overhead_of_http(binaries, scratch, server, elodex):
     over_http, in_process = [], []
     for block in range(5):
         texts = unique_texts(100, 16, seed=100 + block)
-        in_process += [1e3 * elodex.embed([text]) for text in texts]
+        in_process += [1e3 * elodex.seconds([text]) for text in texts]
         over_http.append(load(binaries, scratch, server, 1, texts)["p50_ms"])
     http, process = statistics.median(over_http), statistics.median(in_process)
     return {"http_p50_ms": http, "in_process_p50_ms": process, "added_ms": http - process}

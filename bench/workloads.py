@@ -1,5 +1,6 @@
-"""The texts that are embedded. Generated from a word list, or read from a data set beside the checkout; never stored."""
+"""The texts that are embedded and reranked: generated from a word list, or read from a data set beside the checkout."""
 
+import dataclasses
 import json
 import pathlib
 import random
@@ -37,12 +38,39 @@ def natural(texts):
     return [one_of_tokens(length, rng) for length in lengths], "generated, log-normal lengths"
 
 
-def offline():
-    """Name, texts and calls per round of every offline workload."""
-    documents, source = natural(96)
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    """What every engine computes, `calls` times in a row in every round."""
+
+    name: str
+    inputs: list
+    calls: int
+    # Whether peers are measured as their users run them as well.
+    usual: bool = False
+
+
+SHORT, LONG, QUERY = "32 x 128 tokens", "16 x 256 tokens", "one 16-token query"
+NATURAL = "natural lengths"
+RERANK = "rerank 100 pairs of 160 tokens"
+
+
+def embedding():
+    documents, source = natural(64)
     return [
-        ("32 x 128 tokens", equal(32, 128, seed=1), 3),
-        ("16 x 256 tokens", equal(16, 256, seed=2), 3),
-        (f"natural lengths ({source})", documents, 1),
-        ("one 16-token query", equal(1, 16, seed=4), 60),
+        Workload(SHORT, equal(32, 128, seed=1), calls=3),
+        Workload(LONG, equal(16, 256, seed=2), calls=3),
+        Workload(f"{NATURAL} ({source})", documents, calls=1, usual=True),
+        Workload(QUERY, equal(1, 16, seed=4), calls=60),
     ]
+
+
+def reranking():
+    """A query of 14 words and documents of 143: three more tokens stand before, between and behind."""
+    rng = random.Random(5)
+    query = one_of_tokens(14 + 2, rng)
+    return Workload(RERANK, [(query, one_of_tokens(143 + 2, rng)) for _ in range(100)], calls=1, usual=True)
+
+
+def queries(count):
+    """Different 16-token queries."""
+    return equal(count, 16, seed=6)

@@ -41,9 +41,9 @@ def reranker_arguments():
     return ["--model", f"model={golden(RERANKER)}", "--api-key", KEY]
 
 
-def bench_arguments(model, key):
-    """The real MiniLM, with nothing answered from memory."""
-    return ["--model", f"minilm={model}", "--api-key", key, "--cache-bytes", "0"]
+def bench_arguments(model, key, threads):
+    """The real MiniLM on so many threads, with nothing answered from memory."""
+    return ["--model", f"minilm={model}", "--api-key", key, "--threads", str(threads), "--cache-bytes", "0"]
 
 
 def repeated(flag, values):

@@ -19,6 +19,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
         _ => {}
     }
     run(&mut cargo(["build", "--release", "--locked", "--package", "elodex", "--package", "elodex-bench"]))?;
+    run(&mut cargo("build --release --locked --package elodex-kernels --example gemm_peak".split(' ')))?;
     let folder = paths::root().join("bench");
     let python = machine::venv("bench-venv")?;
     let requirements = folder.join("requirements-bench.txt");
@@ -29,7 +30,10 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
         .current_dir(paths::root())
         .env("ELODEX_BIN_DIR", paths::target().join("release"))
         .env("ELODEX_EMBEDDER", model)
-        .env("ELODEX_SCRATCH", paths::target().join("bench")))
+        .env("ELODEX_SCRATCH", paths::target().join("bench"))
+        // The peers read the model that lies here; none of them is to look for a newer one.
+        .env("HF_HUB_OFFLINE", "1")
+        .env("PYTHONUNBUFFERED", "1"))
 }
 
 /// Ingestion and growth on a BEIR directory.

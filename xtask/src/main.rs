@@ -25,7 +25,7 @@ usage: cargo xtask <command>
   quickstart [--no-serve]  fetch a real model, build, search a sample, then serve it
   test [STEP...]           every check this repository has, or only the named steps
   test --list              the steps' names
-  bench [ARGS...]          compare with ONNX Runtime and PyTorch on this machine (see bench/README.md)
+  bench [ARGS...]          compare with ONNX Runtime, PyTorch and fastembed here (see bench/README.md)
   bench search [FOLDER]    measure search on a BEIR directory
   bench quality [DATA]     measure again what has a known figure among a folder's collections
   fetch-model              download all-MiniLM-L6-v2 into target/models
