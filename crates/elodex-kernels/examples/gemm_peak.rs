@@ -11,7 +11,7 @@ use elodex_kernels::{Activation, Attention, Epilogue, Isa, Kernels, PackedMatrix
 /// (k, n) of MiniLM's and BERT-large's linear layers.
 const WEIGHTS: [(usize, usize); 7] =
     [(384, 1152), (384, 384), (384, 1536), (1536, 384), (768, 3072), (1024, 3072), (4096, 1024)];
-const ROWS: [usize; 8] = [1, 4, 8, 16, 32, 128, 256, 512];
+const ROWS: [usize; 8] = [1, 4, 8, 16, 48, 128, 256, 512];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);

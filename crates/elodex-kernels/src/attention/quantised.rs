@@ -246,8 +246,12 @@ fn tile<S: Simd>(
             steps: depth / 4,
         };
         let key_scales = &quantised.key_scales[keys.start - quantised.first_key..][..keys.len()];
-        let mut sink = Scores { key_scales, query_scales: query_side.scales, scores };
-        // SAFETY: `left` holds the keys' rows, and the queries' bytes are `depth` deep.
+        let mut sink = Scores {
+            key_scales: key_scales.as_ptr(),
+            query_scales: query_side.scales,
+            scores: scores.as_mut_ptr(),
+        };
+        // SAFETY: `left`, the scales and the scores have a row for each key, and the queries' bytes are `depth` deep.
         unsafe {
             byte_tile::accumulate(simd, keys.len(), Unsigned::Left, operands, query_side.start, &mut sink);
         }
@@ -269,9 +273,14 @@ fn tile<S: Simd>(
             steps: quads,
         };
         let scales = &quantised.value_scales[(block - quantised.first_key) / KEY_BLOCK * head_dim..];
-        let is_first = keys.start == first_key;
-        let mut sink = WeightedSum { scales, block_share, is_first, output: scratch.output };
-        // SAFETY: `left` holds the values of the block's keys, and there is a weight for each.
+        let mut sink = WeightedSum {
+            scales: scales[..head_dim].as_ptr(),
+            block_share,
+            is_first: keys.start == first_key,
+            output: scratch.output[..head_dim * columns::<S>()].as_mut_ptr(),
+        };
+        // SAFETY: `left` holds the values of the block's keys, there is a weight for each, and the scales and the output
+        // have a row for each channel.
         unsafe {
             let start = [simd.splat_int(0); 2];
             byte_tile::accumulate(simd, head_dim, Unsigned::Right, operands, start, &mut sink);
@@ -329,21 +338,24 @@ impl<V: Copy, I: Copy> QuerySide<V, I> {
 }
 
 /// Scales the products of keys with queries.
-struct Scores<'a, V> {
-    key_scales: &'a [f32],
+struct Scores<V> {
+    /// By key.
+    key_scales: *const f32,
     query_scales: [V; 2],
     /// `[keys][queries]`
-    scores: &'a mut [f32],
+    scores: *mut f32,
 }
 
-impl<S: Simd> Sink<S> for Scores<'_, S::Vector> {
+impl<S: Simd> Sink<S> for Scores<S::Vector> {
     #[inline(always)]
-    fn take(&mut self, simd: S, row: usize, sums: [S::Ints; 2]) {
-        let key_scale = simd.splat(self.key_scales[row]);
-        for half in 0..2 {
+    unsafe fn take(&mut self, simd: S, row: usize, sums: [S::Ints; 2]) {
+        // SAFETY: the caller promises the row.
+        let key_scale = simd.splat(unsafe { *self.key_scales.add(row) });
+        for (half, sum) in sums.into_iter().enumerate() {
             let scale = simd.mul(key_scale, self.query_scales[half]);
-            let score = simd.mul(simd.to_floats(sums[half]), scale);
-            simd.store(score, &mut self.scores[row * columns::<S>() + half * S::LANES..]);
+            let score = simd.mul(simd.to_floats(sum), scale);
+            // SAFETY: as above.
+            unsafe { simd.store_pointer(score, self.scores.add(row * columns::<S>() + half * S::LANES)) };
         }
     }
 }
@@ -355,26 +367,33 @@ struct BlockShare<V> {
 }
 
 /// Adds a block's weighted sum of values, channel by channel, to that of the blocks before.
-struct WeightedSum<'a, V> {
+struct WeightedSum<V> {
     /// By channel.
-    scales: &'a [f32],
+    scales: *const f32,
     block_share: BlockShare<V>,
     is_first: bool,
     /// `[head_dim][queries]`
-    output: &'a mut [f32],
+    output: *mut f32,
 }
 
-impl<S: Simd> Sink<S> for WeightedSum<'_, S::Vector> {
+impl<S: Simd> Sink<S> for WeightedSum<S::Vector> {
     #[inline(always)]
-    fn take(&mut self, simd: S, row: usize, sums: [S::Ints; 2]) {
-        let scale = simd.splat(self.scales[row]);
+    unsafe fn take(&mut self, simd: S, row: usize, sums: [S::Ints; 2]) {
+        // SAFETY: the caller promises the row.
+        let scale = simd.splat(unsafe { *self.scales.add(row) });
         let BlockShare { before, block } = &self.block_share;
-        for half in 0..2 {
-            let output = &mut self.output[row * columns::<S>() + half * S::LANES..];
-            let sum = simd.mul(simd.to_floats(sums[half]), scale);
-            let before =
-                if self.is_first { simd.splat(0.0) } else { simd.mul(simd.load(output), before[half]) };
-            simd.store(simd.mul_add(sum, block[half], before), output);
+        for (half, sum) in sums.into_iter().enumerate() {
+            let sum = simd.mul(simd.to_floats(sum), scale);
+            // SAFETY: as above.
+            unsafe {
+                let output = self.output.add(row * columns::<S>() + half * S::LANES);
+                let so_far = if self.is_first {
+                    simd.splat(0.0)
+                } else {
+                    simd.mul(simd.load_pointer(output), before[half])
+                };
+                simd.store_pointer(simd.mul_add(sum, block[half], so_far), output);
+            }
         }
     }
 }

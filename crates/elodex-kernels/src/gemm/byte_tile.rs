@@ -28,13 +28,16 @@ pub(crate) enum Unsigned {
 /// Takes the sums of a tile.
 pub(crate) trait Sink<S: Simd> {
     /// Row `row` of the tile, complete.
-    fn take(&mut self, simd: S, row: usize, sums: [S::Ints; 2]);
+    ///
+    /// # Safety
+    /// `row` is one of those the sink was made for.
+    unsafe fn take(&mut self, simd: S, row: usize, sums: [S::Ints; 2]);
 }
 
 /// Hands `start + Σ left·right` of every row to `sink`, for any number of rows.
 ///
 /// # Safety
-/// `operands` is valid for reading all that `rows`, `steps` and [`columns`] reach.
+/// `operands` is valid for reading all that `rows`, `steps` and [`columns`] reach, and `sink` was made for as many rows.
 #[inline(always)]
 pub(crate) unsafe fn accumulate<S: Simd, K: Sink<S>>(
     simd: S,
@@ -98,6 +101,7 @@ unsafe fn accumulate_rows<S: Simd, K: Sink<S>, const ROWS: usize>(
         }
     }
     for (row, sums) in sums.into_iter().enumerate() {
-        sink.take(simd, first_row + row, sums);
+        // SAFETY: one of the rows the caller promises.
+        unsafe { sink.take(simd, first_row + row, sums) };
     }
 }

@@ -96,6 +96,28 @@ impl<'a> TilePlace<'a> {
         }
     }
 
+    /// The place of a tile none of whose columns lies beyond `n`, to be written vector by vector. `RESIDUAL` says whether
+    /// there is one.
+    #[inline(always)]
+    pub(super) fn whole_rows<S: Simd, const RESIDUAL: bool>(
+        self,
+        simd: S,
+        epilogue: &Epilogue<'_>,
+    ) -> WholeRows<S::Vector, RESIDUAL> {
+        let bias = match epilogue.bias {
+            Some(bias) => {
+                let bias = &bias[self.column..self.column + columns::<S>()];
+                [simd.load(bias), simd.load(&bias[S::LANES..])]
+            }
+            None => [simd.splat(0.0); 2],
+        };
+        let length = (self.rows - 1) * self.n + columns::<S>();
+        let residual = epilogue.residual.unwrap_or_default();
+        let residual =
+            if RESIDUAL { residual[self.offset(0)..][..length].as_ptr() } else { residual.as_ptr() };
+        WholeRows { bias, residual, out: self.out.pointer(self.offset(0), length), n: self.n }
+    }
+
     #[inline(always)]
     fn finish_with<S: Simd, F: Function>(self, simd: S, tile: &[f32], epilogue: &Epilogue<'_>) {
         let width = self.width::<S>();
@@ -116,6 +138,33 @@ impl<'a> TilePlace<'a> {
                 simd.store_cut(value, &mut self.output::<S>(row)[at..at + lanes]);
             }
             at += S::LANES;
+        }
+    }
+}
+
+/// See [`TilePlace::whole_rows`].
+pub(super) struct WholeRows<V, const RESIDUAL: bool> {
+    pub(super) bias: [V; 2],
+    /// The tile's first value, as `out`; rows lie `n` apart.
+    residual: *const f32,
+    out: *mut f32,
+    n: usize,
+}
+
+impl<V: Copy, const RESIDUAL: bool> WholeRows<V, RESIDUAL> {
+    /// Stores `value` + residual.
+    ///
+    /// # Safety
+    /// `row` is one of the tile's, and no other task writes to the tile's place.
+    #[inline(always)]
+    pub(super) unsafe fn store<S: Simd<Vector = V>>(&self, simd: S, row: usize, half: usize, mut value: V) {
+        let at = row * self.n + half * S::LANES;
+        // SAFETY: the whole tile was checked to lie in both, and the caller promises the rest.
+        unsafe {
+            if RESIDUAL {
+                value = simd.add(value, simd.load_pointer(self.residual.add(at)));
+            }
+            simd.store_pointer(value, self.out.add(at));
         }
     }
 }

@@ -4,12 +4,14 @@
 //! are signed bytes q with a scale t per output and group. A group's share of an output is
 //! s·(t·Σ u·q − z·t·Σ q), whose first sum is exact, and the groups are added in their order.
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::byte_tile::{self, ByteOperands, Sink, Unsigned};
-use super::epilogue::{Epilogue, TilePlace};
+use super::epilogue::{Epilogue, TilePlace, WholeRows};
 use super::tile::columns;
 use super::{MAX_TILE, Tile};
+use crate::activation::{Activation, CoarseGelu, Function, Identity};
 use crate::dispatch::Operation;
 use crate::memory::bytes_of;
 use crate::pack::{BYTE_PANEL, BytePanels};
@@ -72,8 +74,10 @@ impl<F: Fn(usize) -> usize> Operation for QuantisedBlock<'_, F> {
             for (group, (values, bytes)) in
                 row.chunks(weight.group()).zip(bytes.chunks_mut(weight.group())).enumerate()
             {
-                let factors = weight.input_factors().get(group * weight.group()..).unwrap_or_default();
-                let (scale, zero) = quantise(simd, values, Factors(factors), bytes);
+                let (scale, zero) = match weight.input_factors() {
+                    [] => quantise(simd, values, Unchanged, bytes),
+                    factors => quantise(simd, values, Scaled(&factors[group * weight.group()..]), bytes),
+                };
                 scales[index * groups + group] = scale;
                 zeros[index * groups + group] = zero;
             }
@@ -86,6 +90,7 @@ impl<F: Fn(usize) -> usize> Operation for QuantisedBlock<'_, F> {
                 let row = (self.tile_starts)(tile_index);
                 let rows = (self.tile_starts)(tile_index + 1) - row;
                 let first = row - first_row;
+                let place = TilePlace { out: self.out, n, row, rows, column };
                 for group in 0..groups {
                     let steps = weight.group_steps(group, k);
                     let from = 4 * steps.start;
@@ -99,22 +104,50 @@ impl<F: Fn(usize) -> usize> Operation for QuantisedBlock<'_, F> {
                         right_step: 4 * BYTE_PANEL,
                         steps: steps.len(),
                     };
-                    let mut sink = Dequantise {
-                        tile: &mut tile.0,
-                        scales: &scales[first * groups + group..],
-                        zeros: &zeros[first * groups + group..],
+                    let sums = Dequantise {
+                        scales: rows_of(scales, first, rows, group, groups),
+                        zeros: rows_of(zeros, first, rows, group, groups),
                         groups,
                         weight_scales: load_two(simd, &weight.scales(group, n)[column..]),
                         weight_sums: load_two(simd, &weight.scaled_sums(group, n)[column..]),
-                        resume: group > 0,
                     };
                     let start = [simd.splat_int(0); 2];
-                    // SAFETY: `left` holds the group's bytes of `rows` rows and `right` those of a panel, in which
-                    // the tile's columns lie.
-                    unsafe { byte_tile::accumulate(simd, rows, Unsigned::Left, operands, start, &mut sink) };
+                    macro_rules! accumulate_into {
+                        ($sink:expr) => {
+                            // SAFETY: `left` holds the group's bytes of `rows` rows and `right` those of a panel, in
+                            // which the tile's columns lie.
+                            unsafe {
+                                byte_tile::accumulate(simd, rows, Unsigned::Left, operands, start, &mut $sink)
+                            }
+                        };
+                    }
+                    // Complete sums of whole tiles go on from the registers they are in.
+                    let whole = groups == 1 && column + columns::<S>() <= n;
+                    match (self.epilogue.activation, self.epilogue.residual) {
+                        (Activation::Identity, None) if whole => {
+                            let rest = place.whole_rows::<S, false>(simd, &self.epilogue);
+                            accumulate_into!(Finish::<_, Identity, _> { sums, rest, function: PhantomData });
+                        }
+                        (Activation::Identity, Some(_)) if whole => {
+                            let rest = place.whole_rows::<S, true>(simd, &self.epilogue);
+                            accumulate_into!(Finish::<_, Identity, _> { sums, rest, function: PhantomData });
+                        }
+                        (Activation::Gelu, None) if whole => {
+                            let rest = place.whole_rows::<S, false>(simd, &self.epilogue);
+                            accumulate_into!(Finish::<_, CoarseGelu, _> {
+                                sums,
+                                rest,
+                                function: PhantomData
+                            });
+                        }
+                        _ => {
+                            accumulate_into!(AddToTile { sums, tile: &mut tile.0, resume: group > 0 });
+                            if group + 1 == groups {
+                                place.finish_coarse(simd, &tile.0, &self.epilogue);
+                            }
+                        }
+                    }
                 }
-                let place = TilePlace { out: self.out, n, row, rows, column };
-                place.finish_coarse(simd, &tile.0, &self.epilogue);
             }
         }
     }
@@ -131,39 +164,92 @@ fn load_two<S: Simd>(simd: S, values: &[f32]) -> [S::Vector; 2] {
     [simd.load(values), simd.load(&values[S::LANES..])]
 }
 
+/// Where the numbers of some rows start that lie `groups` apart.
+#[inline(always)]
+fn rows_of(values: &[f32], first: usize, rows: usize, group: usize, groups: usize) -> *const f32 {
+    values[first * groups + group..][..(rows - 1) * groups + 1].as_ptr()
+}
+
 /// Turns sums into f32.
-struct Dequantise<'a, V> {
-    tile: &'a mut [f32],
-    /// By row and group, from the tile's first row and the group at hand.
-    scales: &'a [f32],
-    zeros: &'a [f32],
+struct Dequantise<V> {
+    /// One every `groups` values for each row of the tile.
+    scales: *const f32,
+    zeros: *const f32,
     groups: usize,
     weight_scales: [V; 2],
     weight_sums: [V; 2],
+}
+
+impl<V: Copy> Dequantise<V> {
+    /// s·(t·Σ u·q − z·t·Σ q) + `before`
+    ///
+    /// # Safety
+    /// `row` is one of the tile's.
+    #[inline(always)]
+    unsafe fn add<S: Simd<Vector = V>>(
+        &self,
+        simd: S,
+        row: usize,
+        half: usize,
+        sum: S::Ints,
+        before: V,
+    ) -> V {
+        // SAFETY: the caller promises the row, and there is a value for each.
+        let (scale, zero) =
+            unsafe { (*self.scales.add(row * self.groups), *self.zeros.add(row * self.groups)) };
+        let sum = simd.mul(simd.to_floats(sum), self.weight_scales[half]);
+        let centred = simd.neg_mul_add(simd.splat(zero), self.weight_sums[half], sum);
+        simd.mul_add(centred, simd.splat(scale), before)
+    }
+}
+
+/// Adds sums to a tile in memory.
+struct AddToTile<'a, V> {
+    sums: Dequantise<V>,
+    tile: &'a mut [f32],
     /// Whether the tile holds the sum of earlier groups.
     resume: bool,
 }
 
-impl<S: Simd> Sink<S> for Dequantise<'_, S::Vector> {
+impl<S: Simd> Sink<S> for AddToTile<'_, S::Vector> {
     #[inline(always)]
-    fn take(&mut self, simd: S, row: usize, sums: [S::Ints; 2]) {
-        let scale = simd.splat(self.scales[row * self.groups]);
-        let zero = simd.splat(self.zeros[row * self.groups]);
-        for half in 0..2 {
-            let sum = simd.mul(simd.to_floats(sums[half]), self.weight_scales[half]);
-            let centred = simd.neg_mul_add(zero, self.weight_sums[half], sum);
+    unsafe fn take(&mut self, simd: S, row: usize, sums: [S::Ints; 2]) {
+        for (half, sum) in sums.into_iter().enumerate() {
             let tile = &mut self.tile[row * columns::<S>() + half * S::LANES..];
             let before = if self.resume { simd.load(tile) } else { simd.splat(0.0) };
-            simd.store(simd.mul_add(centred, scale, before), tile);
+            // SAFETY: passed on from the caller.
+            simd.store(unsafe { self.sums.add(simd, row, half, sum, before) }, tile);
         }
     }
 }
 
-/// Writes `values`, times `factors` where there are any, as bytes and returns their scale s and zero point z:
+/// Makes outputs of complete sums.
+struct Finish<V, F, R> {
+    sums: Dequantise<V>,
+    rest: R,
+    function: PhantomData<F>,
+}
+
+impl<S: Simd, F: Function, const RESIDUAL: bool> Sink<S>
+    for Finish<S::Vector, F, WholeRows<S::Vector, RESIDUAL>>
+{
+    #[inline(always)]
+    unsafe fn take(&mut self, simd: S, row: usize, sums: [S::Ints; 2]) {
+        for (half, sum) in sums.into_iter().enumerate() {
+            // SAFETY: passed on from the caller.
+            unsafe {
+                let value = self.sums.add(simd, row, half, sum, self.rest.bias[half]);
+                self.rest.store(simd, row, half, F::apply(simd, value));
+            }
+        }
+    }
+}
+
+/// Writes `values`, times their factors where there are any, as bytes and returns their scale s and zero point z:
 /// value ≈ s·(byte − z), exact for 0. Bytes beyond the values are left as they are. A value that is not finite makes
 /// the scale NaN.
 #[inline(always)]
-fn quantise<S: Simd>(simd: S, values: &[f32], factors: Factors<'_>, bytes: &mut [u8]) -> (f32, f32) {
+fn quantise<S: Simd>(simd: S, values: &[f32], factors: impl Factors, bytes: &mut [u8]) -> (f32, f32) {
     let nothing = simd.splat(0.0);
     let (mut least, mut most, mut probe) = ([nothing; CHAINS], [nothing; CHAINS], [nothing; CHAINS]);
     let (whole, rest) = values.as_chunks::<{ CHAINS * MAX_LANES }>();
@@ -213,13 +299,27 @@ fn quantise<S: Simd>(simd: S, values: &[f32], factors: Factors<'_>, bytes: &mut 
     (scale + simd.sum(probe), zero)
 }
 
-/// What values are multiplied by before they are rounded; empty for nothing.
-#[derive(Clone, Copy)]
-struct Factors<'a>(&'a [f32]);
+/// What values are multiplied by before they are rounded.
+trait Factors {
+    /// `value`, which holds the values from `at` on, times their factors.
+    fn apply<S: Simd>(&self, simd: S, value: S::Vector, at: usize) -> S::Vector;
+}
 
-impl Factors<'_> {
+struct Unchanged;
+
+/// By these.
+struct Scaled<'a>(&'a [f32]);
+
+impl Factors for Unchanged {
     #[inline(always)]
-    fn apply<S: Simd>(self, simd: S, value: S::Vector, at: usize) -> S::Vector {
-        if self.0.is_empty() { value } else { simd.mul(value, simd.load_padded(&self.0[at..])) }
+    fn apply<S: Simd>(&self, _: S, value: S::Vector, _: usize) -> S::Vector {
+        value
+    }
+}
+
+impl Factors for Scaled<'_> {
+    #[inline(always)]
+    fn apply<S: Simd>(&self, simd: S, value: S::Vector, at: usize) -> S::Vector {
+        simd.mul(value, simd.load_padded(&self.0[at..]))
     }
 }

@@ -5,6 +5,10 @@ use crate::Encoded;
 use crate::spec::{Linear, Norm, NormKind, NormPlacement};
 use elodex_kernels::{Activation, Attention, Epilogue, Parallelism, RelativeBias};
 
+/// Rows that one thread takes from attention's output to the next layer's input at a time: their widest activations
+/// stay in its second-level cache.
+const FEED_FORWARD_ROWS: usize = 48;
+
 /// Buffers of one micro-batch, kept between batches.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
@@ -15,6 +19,13 @@ pub(super) struct Scratch {
     attended: Vec<f32>,
     wide: Vec<f32>,
     gated: Vec<f32>,
+}
+
+/// Buffers of some rows between attention and the next layer.
+struct FeedForward<'a> {
+    other: &'a mut Vec<f32>,
+    wide: &'a mut Vec<f32>,
+    gated: &'a mut Vec<f32>,
 }
 
 /// A micro-batch and how to run it.
@@ -165,9 +176,23 @@ impl<'a> Pass<'a> {
     /// Attention's output in `scratch.attended` and the residual in `scratch.hidden`, with equally many rows, to the
     /// layer's output in `scratch.hidden`.
     fn feed_forward_block(&self, index: usize, scratch: &mut Scratch) {
+        let spec = &self.backbone.spec;
+        let attended_width = spec.heads * spec.head_dim;
+        let rows = match self.parallelism {
+            Parallelism::Serial => FEED_FORWARD_ROWS,
+            Parallelism::Pool => scratch.hidden.len() / spec.hidden,
+        };
+        let Scratch { hidden, other, attended, wide, gated, .. } = scratch;
+        let blocks = hidden.chunks_mut(rows * spec.hidden).zip(attended.chunks(rows * attended_width));
+        for (hidden, attended) in blocks {
+            self.feed_forward_rows(index, attended, hidden, FeedForward { other, wide, gated });
+        }
+    }
+
+    fn feed_forward_rows(&self, index: usize, attended: &[f32], hidden: &mut [f32], buffers: FeedForward<'_>) {
         let Backbone { spec, weights, kernels, .. } = self.backbone;
         let layer = &weights.layers[index];
-        let Scratch { hidden, other, attended, wide, gated, .. } = scratch;
+        let FeedForward { other, wide, gated } = buffers;
         let tokens = hidden.len() / spec.hidden;
 
         resize(other, tokens * spec.hidden);
@@ -180,7 +205,7 @@ impl<'a> Pass<'a> {
                 other
             }
             NormPlacement::Pre => {
-                hidden.clone_from(other);
+                hidden.copy_from_slice(other);
                 self.normalize(&layer.feed_forward_norm, hidden);
                 hidden
             }
@@ -197,7 +222,6 @@ impl<'a> Pass<'a> {
             wide
         };
 
-        resize(hidden, tokens * spec.hidden);
         self.linear(&layer.down, inner, Activation::Identity, Some(other), hidden);
         if spec.placement == NormPlacement::Post {
             self.normalize(&layer.feed_forward_norm, hidden);
