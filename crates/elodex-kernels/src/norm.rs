@@ -56,14 +56,18 @@ fn sum<S: Simd>(simd: S, row: &[f32]) -> f32 {
 #[inline(always)]
 fn centred_square_sum<S: Simd>(simd: S, row: &[f32], mean: S::Vector) -> f32 {
     let mut sums = [simd.splat(0.0); 2];
-    let lane_index = simd.load(&LANE_INDEX);
-    for pair in row.chunks(2 * S::LANES) {
-        for (chunk, sum) in pair.chunks(S::LANES).zip(&mut sums) {
-            let difference = simd.sub(simd.load_padded(chunk), mean);
-            let length = simd.splat(chunk.len() as f32);
-            let difference = simd.select_less(lane_index, length, difference, simd.splat(0.0));
+    let mut whole = row.chunks_exact(2 * S::LANES);
+    for pair in &mut whole {
+        for (chunk, sum) in pair.chunks_exact(S::LANES).zip(&mut sums) {
+            let difference = simd.sub(simd.load(chunk), mean);
             *sum = simd.mul_add(difference, difference, *sum);
         }
+    }
+    for (chunk, sum) in whole.remainder().chunks(S::LANES).zip(&mut sums) {
+        let difference = simd.sub(simd.load_padded(chunk), mean);
+        let length = simd.splat(chunk.len() as f32);
+        let difference = simd.select_less(simd.load(&LANE_INDEX), length, difference, simd.splat(0.0));
+        *sum = simd.mul_add(difference, difference, *sum);
     }
     simd.sum(simd.add(sums[0], sums[1]))
 }

@@ -1,6 +1,6 @@
 //! Attention by 8-bit integers.
 //!
-//! Queries and keys get a scale per token and head, values one per channel and block of keys; the weights of the sum are
+//! Per head, queries get a scale per token, keys one per block, values one per block and channel; the weights of the sum are
 //! powers of two of scores relative to the largest of their block, as bytes from 0 to 255: relative to the largest of
 //! all, most weights would vanish beside the first or the last token, which often takes nearly everything. Every product
 //! is exact, so what is lost is lost by rounding these. Blocks of keys start at multiples of [`KEY_BLOCK`], since a
@@ -37,7 +37,7 @@ struct Quantised<'a> {
     keys: Range<usize>,
     /// `[keys][depth]`, unsigned around 128
     key_bytes: &'a mut [u8],
-    /// `[keys]`
+    /// `[blocks]`
     key_scales: &'a mut [f32],
     /// `[⌈keys/4⌉][head_dim][4]`, signed
     value_bytes: &'a mut [u8],
@@ -66,8 +66,8 @@ impl QuantisedTask<'_> {
     pub(super) fn scratch_length(task: &HeadTask<'_>, columns: usize) -> usize {
         let (head_dim, depth) = (task.attention.head_dim, depth(task));
         let keys = block_keys(task).len();
-        let quads = keys.div_ceil(4);
-        let shared = keys * depth / 4 + keys + quads * head_dim + keys.div_ceil(KEY_BLOCK) * head_dim;
+        let (quads, blocks) = (keys.div_ceil(4), keys.div_ceil(KEY_BLOCK));
+        let shared = keys * depth / 4 + blocks + quads * head_dim + blocks * head_dim;
         let tile = (depth + depth / 4 + KEY_BLOCK + KEY_BLOCK / 4 + head_dim) * columns;
         shared + tile + task.bias_length(columns)
     }
@@ -92,7 +92,7 @@ impl Operation for QuantisedTask<'_> {
         let task = &self.head_task;
         let (head_dim, depth, columns) = (task.attention.head_dim, depth(task), columns::<S>());
         let keys = block_keys(task);
-        let quads = keys.len().div_ceil(4);
+        let (quads, blocks) = (keys.len().div_ceil(4), keys.len().div_ceil(KEY_BLOCK));
         let mut rest = self.scratch;
         let mut take = |length: usize| {
             let (taken, left) = std::mem::take(&mut rest).split_at_mut(length);
@@ -102,9 +102,9 @@ impl Operation for QuantisedTask<'_> {
         let mut quantised = Quantised {
             first_key: keys.start,
             key_bytes: bytes_of(take(keys.len() * depth / 4)),
-            key_scales: take(keys.len()),
+            key_scales: take(blocks),
             value_bytes: bytes_of(take(quads * head_dim)),
-            value_scales: take(keys.len().div_ceil(KEY_BLOCK) * head_dim),
+            value_scales: take(blocks * head_dim),
             keys,
         };
         let mut scratch = TileScratch {
@@ -129,18 +129,21 @@ impl Quantised<'_> {
     fn fill<S: Simd>(&mut self, simd: S, task: &HeadTask<'_>) {
         let (key_head, value_head) = task.key_and_value_heads();
         let (head_dim, depth) = (task.attention.head_dim, depth(task));
-        for (index, key) in self.keys.clone().enumerate() {
-            let values = &task.head_values(key, key_head)[..head_dim];
-            let bytes = &mut self.key_bytes[index * depth..(index + 1) * depth];
-            self.key_scales[index] = quantise_key(simd, values, bytes);
-        }
         for (block, first) in self.keys.clone().step_by(KEY_BLOCK).enumerate() {
-            let keys = first..self.keys.end.min(first + KEY_BLOCK);
-            let quads = (first - self.first_key) / 4;
-            let bytes = &mut self.value_bytes[4 * quads * head_dim..];
+            let count = KEY_BLOCK.min(self.keys.end - first);
+            let rows = |head| Rows {
+                values: task.head_values(first, head),
+                row_width: task.attention.row_width(),
+                head_dim,
+                count,
+            };
+            let from = first - self.first_key;
+            let bytes = &mut self.key_bytes[from * depth..(from + count) * depth];
+            self.key_scales[block] = rows(key_head).write_keys(simd, bytes, depth);
+            let bytes = &mut self.value_bytes[from * head_dim..];
             let scales = &mut self.value_scales[block * head_dim..(block + 1) * head_dim];
             for channel in (0..head_dim).step_by(S::LANES) {
-                quantise_values(simd, task, value_head, keys.clone(), channel, bytes, scales);
+                rows(value_head).write_values(simd, channel, bytes, scales);
             }
         }
     }
@@ -152,66 +155,90 @@ impl Quantised<'_> {
     }
 }
 
-/// Writes one key as bytes around 128, zeros beyond its width, and returns its scale.
-#[inline(always)]
-fn quantise_key<S: Simd>(simd: S, values: &[f32], bytes: &mut [u8]) -> f32 {
-    let mut largest = simd.splat(TINY);
-    for chunk in values.chunks(S::LANES) {
-        largest = simd.max(simd.abs(simd.load_padded(chunk)), largest);
-    }
-    let largest = simd.largest(largest);
-    let inverse = simd.splat(127.0 / largest);
-    for (chunk, bytes) in values.chunks(S::LANES).zip(bytes.chunks_mut(S::LANES)) {
-        let rounded = simd.to_ints(simd.mul_add(simd.load_padded(chunk), inverse, simd.splat(128.0)));
-        if bytes.len() == S::LANES {
-            // SAFETY: just checked to be LANES long.
-            unsafe { simd.store_bytes(rounded, bytes.as_mut_ptr()) };
-            continue;
-        }
-        let mut last = [0; MAX_LANES];
-        // SAFETY: no instruction set has more lanes.
-        unsafe { simd.store_bytes(rounded, last.as_mut_ptr()) };
-        bytes.copy_from_slice(&last[..bytes.len()]);
-    }
-    largest / 127.0
+/// The keys or values of a head and a block, one per row.
+struct Rows<'a> {
+    /// From the first row's first value on.
+    values: &'a [f32],
+    row_width: usize,
+    head_dim: usize,
+    count: usize,
 }
 
-/// Writes some channels of a block's values as signed bytes, `[⌈keys/4⌉][head_dim][4]`, and their scales.
-#[inline(always)]
-fn quantise_values<S: Simd>(
-    simd: S,
-    task: &HeadTask<'_>,
-    head: usize,
-    keys: Range<usize>,
-    channel: usize,
-    bytes: &mut [u8],
-    scales: &mut [f32],
-) {
-    let head_dim = task.attention.head_dim;
-    let channels = channel..head_dim.min(channel + S::LANES);
-    let load = |key: usize| simd.load_padded(&task.head_values(key, head)[channels.clone()]);
-    let mut largest = simd.splat(TINY);
-    for key in keys.clone() {
-        largest = simd.max(simd.abs(load(key)), largest);
+impl Rows<'_> {
+    /// Up to a vector of a row's channels from `channel` on; 0 beyond the last.
+    #[inline(always)]
+    fn load<S: Simd>(&self, simd: S, row: usize, channel: usize) -> S::Vector {
+        let from = row * self.row_width + channel;
+        if channel + S::LANES <= self.head_dim {
+            return simd.load(&self.values[from..]);
+        }
+        simd.load_padded(&self.values[from..][..self.head_dim - channel])
     }
-    simd.store_cut(simd.mul(largest, simd.splat(1.0 / 127.0)), &mut scales[channels.clone()]);
-    let inverse = simd.div(simd.splat(127.0), largest);
-    for (quad, first) in keys.clone().step_by(4).enumerate() {
-        let mut four = [simd.splat_int(128); 4];
-        for (key, rounded) in (first..keys.end).zip(&mut four) {
-            *rounded = simd.to_ints(simd.mul_add(load(key), inverse, simd.splat(128.0)));
+
+    /// The largest magnitudes among all rows of the channels from `channel` on.
+    #[inline(always)]
+    fn largest<S: Simd>(&self, simd: S, channel: usize) -> S::Vector {
+        let mut largest = simd.splat(TINY);
+        for row in 0..self.count {
+            largest = simd.max(simd.abs(self.load(simd, row, channel)), largest);
         }
-        let joined = simd.centre_bytes(simd.join_bytes(four));
-        let target = &mut bytes[4 * (quad * head_dim + channel)..][..4 * channels.len()];
-        if channels.len() == S::LANES {
-            // SAFETY: just taken to be 4·LANES bytes long.
-            unsafe { simd.store_ints(joined, target.as_mut_ptr()) };
-            continue;
+        largest
+    }
+
+    /// Writes all rows as bytes around 128, `[count][depth]`, and returns their scale. What lies beyond a row's width
+    /// may be anything, since queries are 0 there.
+    #[inline(always)]
+    fn write_keys<S: Simd>(&self, simd: S, bytes: &mut [u8], depth: usize) -> f32 {
+        let mut largest = simd.splat(TINY);
+        for channel in (0..self.head_dim).step_by(S::LANES) {
+            largest = simd.max(self.largest(simd, channel), largest);
         }
-        let mut last = [0; 4 * MAX_LANES];
-        // SAFETY: no instruction set has more lanes.
-        unsafe { simd.store_ints(joined, last.as_mut_ptr()) };
-        target.copy_from_slice(&last[..target.len()]);
+        let largest = simd.largest(largest);
+        let inverse = simd.splat(127.0 / largest);
+        for channel in (0..self.head_dim).step_by(S::LANES) {
+            for row in 0..self.count {
+                let value = simd.mul_add(self.load(simd, row, channel), inverse, simd.splat(128.0));
+                let rounded = simd.to_ints(value);
+                let target = &mut bytes[row * depth + channel..(row + 1) * depth];
+                if target.len() >= S::LANES {
+                    // SAFETY: just checked to be LANES long.
+                    unsafe { simd.store_bytes(rounded, target.as_mut_ptr()) };
+                    continue;
+                }
+                let mut last = [0; MAX_LANES];
+                // SAFETY: no instruction set has more lanes.
+                unsafe { simd.store_bytes(rounded, last.as_mut_ptr()) };
+                target.copy_from_slice(&last[..target.len()]);
+            }
+        }
+        largest / 127.0
+    }
+
+    /// Writes some channels of all rows as signed bytes, `[⌈count/4⌉][head_dim][4]`, and their scales.
+    #[inline(always)]
+    fn write_values<S: Simd>(&self, simd: S, channel: usize, bytes: &mut [u8], scales: &mut [f32]) {
+        let channels = (self.head_dim - channel).min(S::LANES);
+        let largest = self.largest(simd, channel);
+        simd.store_cut(simd.mul(largest, simd.splat(1.0 / 127.0)), &mut scales[channel..][..channels]);
+        let inverse = simd.div(simd.splat(127.0), largest);
+        for quad in 0..self.count.div_ceil(4) {
+            let mut four = [simd.splat_int(128); 4];
+            for (row, rounded) in (4 * quad..self.count).zip(&mut four) {
+                let value = simd.mul_add(self.load(simd, row, channel), inverse, simd.splat(128.0));
+                *rounded = simd.to_ints(value);
+            }
+            let joined = simd.centre_bytes(simd.join_bytes(four));
+            let target = &mut bytes[4 * (quad * self.head_dim + channel)..][..4 * channels];
+            if channels == S::LANES {
+                // SAFETY: just taken to be 4·LANES bytes long.
+                unsafe { simd.store_ints(joined, target.as_mut_ptr()) };
+                continue;
+            }
+            let mut last = [0; 4 * MAX_LANES];
+            // SAFETY: no instruction set has more lanes.
+            unsafe { simd.store_ints(joined, last.as_mut_ptr()) };
+            target.copy_from_slice(&last[..target.len()]);
+        }
     }
 }
 
@@ -245,23 +272,28 @@ fn tile<S: Simd>(
             right_step: 4 * columns::<S>(),
             steps: depth / 4,
         };
-        let key_scales = &quantised.key_scales[keys.start - quantised.first_key..][..keys.len()];
+        let key_scale = simd.splat(quantised.key_scales[(block - quantised.first_key) / KEY_BLOCK]);
         let mut sink = Scores {
-            key_scales: key_scales.as_ptr(),
-            query_scales: query_side.scales,
+            scales: query_side.scales.map(|scale| simd.mul(scale, key_scale)),
             scores: scores.as_mut_ptr(),
+            largest: [simd.splat(f32::MIN); 2],
         };
-        // SAFETY: `left`, the scales and the scores have a row for each key, and the queries' bytes are `depth` deep.
+        // SAFETY: `left` and the scores have a row for each key, and the queries' bytes are `depth` deep.
         unsafe {
             byte_tile::accumulate(simd, keys.len(), Unsigned::Left, operands, query_side.start, &mut sink);
         }
+        let mut largest = sink.largest;
+        let masked = attention.needs_mask(&queries, &keys);
         if attention.relative_bias.is_some() {
             task.add_bias(simd, &queries, &keys, scores, scratch.bias);
         }
-        if attention.needs_mask(&queries, &keys) {
+        if masked {
             task.mask(simd, &queries, &keys, scores);
         }
-        let block_share = softmax.absorb(simd, scores, scratch.weights);
+        if masked || attention.relative_bias.is_some() {
+            largest = largest_of(simd, scores);
+        }
+        let block_share = softmax.absorb(simd, scores, largest, scratch.weights);
         let quads = keys.len().div_ceil(4);
         let values = &quantised.value_bytes[(keys.start - quantised.first_key) * head_dim..];
         let operands = ByteOperands {
@@ -339,25 +371,35 @@ impl<V: Copy, I: Copy> QuerySide<V, I> {
 
 /// Scales the products of keys with queries.
 struct Scores<V> {
-    /// By key.
-    key_scales: *const f32,
-    query_scales: [V; 2],
+    /// By query, times the block's scale.
+    scales: [V; 2],
     /// `[keys][queries]`
     scores: *mut f32,
+    /// Of each query, so far.
+    largest: [V; 2],
 }
 
 impl<S: Simd> Sink<S> for Scores<S::Vector> {
     #[inline(always)]
     unsafe fn take(&mut self, simd: S, row: usize, sums: [S::Ints; 2]) {
-        // SAFETY: the caller promises the row.
-        let key_scale = simd.splat(unsafe { *self.key_scales.add(row) });
         for (half, sum) in sums.into_iter().enumerate() {
-            let scale = simd.mul(key_scale, self.query_scales[half]);
-            let score = simd.mul(simd.to_floats(sum), scale);
-            // SAFETY: as above.
+            let score = simd.mul(simd.to_floats(sum), self.scales[half]);
+            self.largest[half] = simd.max(score, self.largest[half]);
+            // SAFETY: the caller promises the row.
             unsafe { simd.store_pointer(score, self.scores.add(row * columns::<S>() + half * S::LANES)) };
         }
     }
+}
+
+/// The largest of each query's scores `[keys][queries]`.
+#[inline(always)]
+fn largest_of<S: Simd>(simd: S, scores: &[f32]) -> [S::Vector; 2] {
+    let mut largest = [simd.splat(f32::MIN); 2];
+    for row in scores.chunks_exact(columns::<S>()) {
+        largest[0] = simd.max(simd.load(row), largest[0]);
+        largest[1] = simd.max(simd.load(&row[S::LANES..]), largest[1]);
+    }
+    largest
 }
 
 /// What the output so far and a block's own sum are to be multiplied by, per query.
@@ -413,26 +455,31 @@ impl<V: Copy> Weights<V> {
 
     /// Writes a block's weights, `[⌈keys/4⌉][queries][4]`: 255 · 2^(score − largest of the block), 0 beyond the last key.
     #[inline(always)]
-    fn absorb<S: Simd<Vector = V>>(&mut self, simd: S, scores: &[f32], weights: &mut [u8]) -> BlockShare<V> {
-        let mut largest = [simd.splat(f32::MIN); 2];
-        for row in scores.chunks_exact(columns::<S>()) {
-            largest[0] = simd.max(largest[0], simd.load(row));
-            largest[1] = simd.max(largest[1], simd.load(&row[S::LANES..]));
-        }
+    fn absorb<S: Simd<Vector = V>>(
+        &mut self,
+        simd: S,
+        scores: &[f32],
+        largest: [V; 2],
+        weights: &mut [u8],
+    ) -> BlockShare<V> {
         let ones = simd.splat_int(i32::from_ne_bytes([1; 4]));
         let mut share = BlockShare { before: self.largest, block: largest };
         for half in 0..2 {
             let shift = simd.sub(largest[half], simd.splat(LOG2_TOP));
+            let weight = |row: &[f32]| {
+                let score = simd.load(&row[half * S::LANES..]);
+                simd.to_ints(math::coarse_exp2(simd, simd.sub(score, shift)))
+            };
             let mut sum = simd.splat_int(0);
-            for (quad, rows) in scores.chunks(4 * columns::<S>()).enumerate() {
+            let quads = scores.chunks(4 * columns::<S>()).zip(weights.chunks_exact_mut(4 * columns::<S>()));
+            for (rows, target) in quads {
                 let mut four = [simd.splat_int(0); 4];
-                for (row, weight) in rows.chunks_exact(columns::<S>()).zip(&mut four) {
-                    let score = simd.load(&row[half * S::LANES..]);
-                    *weight = simd.to_ints(math::coarse_exp2(simd, simd.sub(score, shift)));
+                for (row, place) in rows.chunks_exact(columns::<S>()).zip(&mut four) {
+                    *place = weight(row);
                 }
                 let joined = simd.join_bytes(four);
                 sum = simd.dot(joined, ones, sum);
-                let target = &mut weights[4 * (quad * columns::<S>() + half * S::LANES)..][..4 * S::LANES];
+                let target = &mut target[4 * half * S::LANES..][..4 * S::LANES];
                 // SAFETY: just taken to be 4·LANES bytes long.
                 unsafe { simd.store_ints(joined, target.as_mut_ptr()) };
             }

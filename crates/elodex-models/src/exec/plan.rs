@@ -4,10 +4,10 @@ use crate::Encoded;
 
 /// Tokens of a micro-batch: few enough that its widest activation stays in a core's second-level cache, enough that
 /// each weight fetched from memory is used many times.
-pub(super) const MICRO_BATCH_TOKENS: usize = 256;
+pub(super) const MICRO_BATCH_TOKENS: usize = 128;
 
 /// Below this a batch is not worth cutting into pieces.
-const MIN_MICRO_BATCH_TOKENS: usize = 256;
+const MIN_MICRO_BATCH_TOKENS: usize = 128;
 
 /// Micro-batches per thread, so that a thread which ends early finds more to do.
 const MICRO_BATCHES_PER_THREAD: usize = 3;
