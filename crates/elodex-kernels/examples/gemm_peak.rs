@@ -120,17 +120,17 @@ fn attention(kernels: Kernels, precision: Precision, length: usize) -> f64 {
 fn peak_of_one_thread(isa: Isa, precision: Precision) -> f64 {
     const STEPS: usize = 200_000;
     let (operations, seconds) = match (isa, precision) {
-        // SAFETY: `main` made sure that the CPU has the instruction set.
         #[cfg(target_arch = "x86_64")]
         (Isa::Avx512 | Isa::Avx512Vnni, Precision::F32) => {
+            // SAFETY: `main` made sure that the CPU has the instruction set.
             (2 * 16 * 24, best_time(|| unsafe { x86::spin_avx512(STEPS) }))
         }
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         (Isa::Avx512Vnni, Precision::Int8) => (2 * 64 * 24, best_time(|| unsafe { x86::spin_vnni(STEPS) })),
-        // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         (Isa::Avx2 | Isa::AvxVnni, Precision::F32) => {
+            // SAFETY: as above.
             (2 * 8 * 12, best_time(|| unsafe { x86::spin_avx2(STEPS) }))
         }
         _ => return f64::NAN,

@@ -39,6 +39,11 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
 
     #[inline(always)]
     fn prefetch(self, address: *const f32) {
+        self.prefetch_bytes(address.cast());
+    }
+
+    #[inline(always)]
+    fn prefetch_bytes(self, address: *const u8) {
         // SAFETY: a prefetch of an invalid address does nothing.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
     }

@@ -33,6 +33,12 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
     const INT_TILE_ROWS: usize = if VNNI { 12 } else { 10 };
 
     #[inline(always)]
+    fn prefetch_bytes(self, address: *const u8) {
+        // SAFETY: a prefetch of an invalid address does nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
+    }
+
+    #[inline(always)]
     fn splat(self, value: f32) -> __m512 {
         // SAFETY: `self` proves AVX-512.
         unsafe { _mm512_set1_ps(value) }

@@ -50,6 +50,12 @@ pub(crate) trait Simd: Copy {
         let _ = address;
     }
 
+    /// As [`Simd::prefetch`], for tiles of integers, which are through a line four times as fast.
+    #[inline(always)]
+    fn prefetch_bytes(self, address: *const u8) {
+        let _ = address;
+    }
+
     fn splat(self, value: f32) -> Self::Vector;
 
     /// Reads `LANES` values.
