@@ -172,6 +172,7 @@ impl WeightStore {
         shape: &[usize],
         scales: &[usize],
     ) -> Result<Option<(SharedBytes, Vec<f32>)>> {
+        let scale_name = int8_scale_name(name);
         let name = int8_name(name);
         let Some(entry) = self.tensors.get(&name) else {
             return Ok(None);
@@ -185,7 +186,7 @@ impl WeightStore {
             );
             return Err(corrupt(self.path(entry), &name, &reason));
         }
-        let scales = self.tensor(&format!("{name}_scale"), scales)?;
+        let scales = self.tensor(&scale_name, scales)?;
         let bytes = SharedBytes::new(self.files[entry.file].bytes.clone(), entry.bytes.clone());
         let bytes = bytes.ok_or_else(|| corrupt(self.path(entry), &name, "it lies beyond its file"))?;
         Ok(Some((bytes, scales)))
@@ -228,6 +229,17 @@ impl WeightStore {
         hasher.finalize().into()
     }
 
+    /// blake3 of each file's bytes as they lie there.
+    pub(crate) fn file_hashes(&self) -> Vec<(&Path, blake3::Hash)> {
+        self.files.iter().map(|file| (file.path.as_path(), blake3::hash(&file.bytes))).collect()
+    }
+
+    /// The tensor's type, shape and bytes as they lie in its file.
+    pub(crate) fn raw(&self, name: &str) -> Result<(Dtype, &[usize], &[u8])> {
+        let entry = self.entry(name)?;
+        Ok((entry.dtype, &entry.shape, &self.files[entry.file].bytes[entry.bytes.clone()]))
+    }
+
     fn entry(&self, name: &str) -> Result<&Entry> {
         self.tensors.get(name).ok_or_else(|| {
             let path = self.files.first().map(|file| file.path.as_path()).unwrap_or(Path::new(""));
@@ -262,6 +274,16 @@ impl WeightStore {
 /// Name of the tensor that a matrix of 8-bit integers has in a bundle.
 pub(crate) fn int8_name(name: &str) -> String {
     format!("{name}.int8")
+}
+
+/// Name of the tensor with the scales of those integers.
+pub(crate) fn int8_scale_name(name: &str) -> String {
+    format!("{name}.int8_scale")
+}
+
+/// Name of the tensor with what inputs are multiplied by before they meet those integers.
+pub(crate) fn int8_factors_name(name: &str) -> String {
+    format!("{name}.int8_factors")
 }
 
 /// Half precision to f32, a block at a time.

@@ -26,6 +26,8 @@ pub(super) struct Pass<'a> {
     /// Of each token in its sequence.
     positions: Vec<u32>,
     parallelism: Parallelism,
+    /// Sees the input of every linear layer.
+    show_input: Option<&'a dyn Fn(&Linear, &[f32])>,
 }
 
 impl<'a> Pass<'a> {
@@ -36,7 +38,11 @@ impl<'a> Pass<'a> {
         parallelism: Parallelism,
     ) -> Self {
         let positions = sequences.iter().flat_map(|sequence| 0..sequence.ids.len() as u32).collect();
-        Self { backbone, sequences, offsets, positions, parallelism }
+        Self { backbone, sequences, offsets, positions, parallelism, show_input: None }
+    }
+
+    pub(super) fn showing_inputs(self, show: &'a dyn Fn(&Linear, &[f32])) -> Self {
+        Self { show_input: Some(show), ..self }
     }
 
     /// Leaves the last hidden states in `scratch.hidden`: all rows, or one per sequence.
@@ -212,6 +218,9 @@ impl<'a> Pass<'a> {
         residual: Option<&[f32]>,
         out: &mut [f32],
     ) {
+        if let Some(show) = self.show_input {
+            show(layer, input);
+        }
         let rows = input.len() / layer.weight.k();
         let epilogue = Epilogue { bias: layer.bias.as_deref(), activation, residual };
         self.backbone.kernels.linear(input, rows, &layer.weight, epilogue, out, self.parallelism);
