@@ -153,6 +153,11 @@ impl WeightStore {
         floats.map(|entry| entry.shape.iter().map(|size| *size as u64).product::<u64>()).sum()
     }
 
+    /// Bytes of its files.
+    pub fn file_bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes.len() as u64).sum()
+    }
+
     /// The tensor as f32 in row-major order; an error if it is missing, of another shape or of a type that is not
     /// f32, f16 or bf16.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {

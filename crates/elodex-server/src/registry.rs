@@ -4,7 +4,7 @@ use crate::{Error, ErrorKind, Result};
 use elodex_dialects::Problem;
 use elodex_engine::{EmbedService, EngineLimits, RerankService, Runtime, Stats};
 use elodex_kernels::Kernels;
-use elodex_models::files::{ModelFiles, Module};
+use elodex_models::files::ModelFiles;
 use elodex_models::{Embedder, Reranker};
 use elodex_types::{
     CallContext, EmbedRequest, EmbedResponse, Fault, Latency, RerankRequest, RerankResponse, Role,

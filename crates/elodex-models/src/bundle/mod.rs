@@ -16,7 +16,7 @@ mod writer;
 
 pub use manifest::{MANIFEST, Manifest, Method, Source};
 pub use reference::{Reference, ReferencePair, ReferenceText};
-pub use writer::write;
+pub use writer::{check, write};
 
 pub(crate) use reference::{check_embedder, check_reranker};
 

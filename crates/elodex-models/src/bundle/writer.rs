@@ -25,22 +25,30 @@ use std::path::{Path, PathBuf};
 /// Outputs of a panel of packed 8-bit integers.
 const PANEL: usize = 32;
 
+/// Refuses what [`write()`] would refuse, before anybody calibrates or measures.
+///
+/// # Errors
+/// A target that holds something; a source that is a bundle, or whose weights are made when it is loaded (jina-v3's
+/// adapters) or differ by role.
+pub fn check(files: &ModelFiles, target: &Path) -> Result<()> {
+    check_source(files)?;
+    contents::check_target(target)
+}
+
 /// Rounds the model of `files` to 8-bit integers and writes it to the directory `target`, with regard to what a
 /// calibration saw where `ranges` are given.
 ///
 /// Nothing is left behind where it fails.
 ///
 /// # Errors
-/// A target that holds something; a source that is a bundle, or whose weights are made when it is loaded (jina-v3's
-/// adapters) or differ by role; a calibration that has not seen a layer; what loading and writing can fail with.
+/// Those of [`check`]; a calibration that has not seen a layer; what loading and writing can fail with.
 pub fn write(
     files: &ModelFiles,
     ranges: Option<&InputRanges>,
     kernels: Kernels,
     target: &Path,
 ) -> Result<Manifest> {
-    check_source(files)?;
-    contents::check_target(target)?;
+    check(files, target)?;
     let files = ModelFiles { precision: Precision::Int8, ..files.clone() };
     let partial = Partial::beside(target)?;
 
@@ -74,6 +82,11 @@ fn check_source(files: &ModelFiles) -> Result<()> {
     };
     if files.bundle.is_some() {
         return refused("is a bundle already; quantise the model it was made from");
+    }
+    if files.config["lora_adaptations"].is_array() {
+        return refused(
+            "has adapters that become part of its weights when it is loaded; run it with precision int8 instead",
+        );
     }
     let mut paths = BTreeSet::new();
     transformers(&files.modules, &mut paths);
@@ -110,14 +123,8 @@ fn write_weights(
     let store = WeightStore::open(&files.backbone_dir())?;
     let network = arch::load(&Loader::new(files, &store, kernels).smoothed_for(ranges))?;
     let [backbone] = network.backbones.as_slice() else {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            format!(
-                "the adapters of `{}` become part of its weights when it is loaded, for each role others; run it with \
-                 precision int8 instead of writing a bundle",
-                files.id
-            ),
-        ));
+        let message = format!("`{}` has weights for each role; run it with precision int8 instead", files.id);
+        return Err(Error::new(ErrorKind::Unsupported, message));
     };
     let name = contents::weights_path(files);
     let (mut file, path) = partial.create(&name)?;

@@ -5,6 +5,9 @@ use crate::Encoded;
 use crate::spec::{Linear, Norm, NormKind, NormPlacement};
 use elodex_kernels::{Activation, Attention, Epilogue, Parallelism, RelativeBias};
 
+/// Called with a linear layer and its input `[rows, in]`.
+type ShowInput<'a> = &'a dyn Fn(&Linear, &[f32]);
+
 /// Buffers of one micro-batch, kept between batches.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
@@ -27,7 +30,7 @@ pub(super) struct Pass<'a> {
     positions: Vec<u32>,
     parallelism: Parallelism,
     /// Sees the input of every linear layer.
-    show_input: Option<&'a dyn Fn(&Linear, &[f32])>,
+    show_input: Option<ShowInput<'a>>,
 }
 
 impl<'a> Pass<'a> {
@@ -41,7 +44,7 @@ impl<'a> Pass<'a> {
         Self { backbone, sequences, offsets, positions, parallelism, show_input: None }
     }
 
-    pub(super) fn showing_inputs(self, show: &'a dyn Fn(&Linear, &[f32])) -> Self {
+    pub(super) fn showing_inputs(self, show: ShowInput<'a>) -> Self {
         Self { show_input: Some(show), ..self }
     }
 
