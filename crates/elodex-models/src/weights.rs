@@ -197,14 +197,11 @@ impl WeightStore {
         Ok(Some((bytes, scales)))
     }
 
-    /// One row of a matrix `[rows, columns]` as f32, also of one that was rounded to 8-bit integers row by row.
+    /// One row of a matrix `[rows, columns]` as f32. A bundle has those that its model needs besides the table.
     pub fn row(&self, name: &str, row: usize) -> Result<Vec<f32>> {
-        if let Some(&[rows, columns]) = self.shape(&int8_name(name))
-            && row < rows
-            && let Some((bytes, scales)) = self.int8(name, &[rows, columns], &[rows])?
-        {
-            let bytes = &bytes.as_slice()[row * columns..(row + 1) * columns];
-            return Ok(bytes.iter().map(|&byte| f32::from(byte as i8) * scales[row]).collect());
+        let alone = row_name(name, row);
+        if let Some(entry) = self.tensors.get(&alone) {
+            return self.convert(&alone, entry, entry.bytes.clone());
         }
         let entry = self.entry(name)?;
         let &[rows, columns] = entry.shape.as_slice() else {
@@ -289,6 +286,11 @@ pub(crate) fn int8_scale_name(name: &str) -> String {
 /// Name of the tensor with what inputs are multiplied by before they meet those integers.
 pub(crate) fn int8_factors_name(name: &str) -> String {
     format!("{name}.int8_factors")
+}
+
+/// Name of the f32 tensor with one row of a table that is otherwise in those integers.
+pub(crate) fn row_name(name: &str, row: usize) -> String {
+    format!("{name}.row.{row}")
 }
 
 /// Half precision to f32, a block at a time.

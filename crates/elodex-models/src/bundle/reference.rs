@@ -16,8 +16,10 @@ use serde::{Deserialize, Serialize};
 
 /// The lowest cosine between a reference vector and the one recorded.
 pub(super) const MIN_COSINE: f64 = 0.99;
-/// The largest |difference| between a reference logit and the one recorded, times max(1, |logit|).
-pub(super) const MAX_LOGIT_DIFFERENCE: f64 = 0.5;
+/// The largest |difference| between a reference logit and the one recorded: this, and
+/// [`LOGIT_DIFFERENCE_PER_LOGIT`] of the logit.
+pub(super) const LOGIT_DIFFERENCE: f64 = 0.4;
+pub(super) const LOGIT_DIFFERENCE_PER_LOGIT: f64 = 0.02;
 
 /// Ours: a question and what answers it, other scripts, signs.
 const TEXTS: [(Role, &str); 4] = [
@@ -137,7 +139,7 @@ pub(crate) fn check_reranker(files: &ModelFiles, reranker: &Reranker) -> Result<
     for ReferencePair { query, document, logit: expected } in pairs {
         let found = logit(reranker, query, document)?;
         let difference = f64::from((found - expected).abs());
-        let allowed = MAX_LOGIT_DIFFERENCE * f64::from(expected.abs().max(1.0));
+        let allowed = LOGIT_DIFFERENCE + LOGIT_DIFFERENCE_PER_LOGIT * f64::from(expected.abs());
         if !(..=allowed).contains(&difference) {
             let reason = format!(
                 "the pair `{query}`, `{document}` has the logit {found} where {expected} is recorded, more than \

@@ -3,7 +3,7 @@
 use super::manifest::FORMAT;
 use super::tensors::{self, Tensor};
 use super::{MANIFEST, Manifest, Method, Reference, Source, contents, reference};
-use crate::arch::{self, Loader};
+use crate::arch::{self, Loader, Network};
 use crate::embedder::Embedder;
 use crate::exec::Backbone;
 use crate::files::{ModelFiles, Module};
@@ -11,7 +11,7 @@ use crate::reranker::Reranker;
 use crate::smoothing::InputRanges;
 use crate::spec::{LayerWeights, Linear};
 use crate::table::Table;
-use crate::weights::{WeightStore, int8_factors_name, int8_name, int8_scale_name};
+use crate::weights::{WeightStore, int8_factors_name, int8_name, int8_scale_name, row_name};
 use crate::{Error, ErrorKind, Precision, Result};
 use elodex_kernels::Kernels;
 use elodex_types::SpaceFingerprint;
@@ -128,7 +128,9 @@ fn write_weights(
     };
     let name = contents::weights_path(files);
     let (mut file, path) = partial.create(&name)?;
-    let hash = tensors::write(tensors_of(backbone, &store)?, &mut file).and_then(|hash| {
+    let mut tensors = tensors_of(backbone, &store)?;
+    tensors.extend(score_rows(files, &network, &store)?);
+    let hash = tensors::write(tensors, &mut file).and_then(|hash| {
         file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
         Ok(hash)
     });
@@ -178,6 +180,22 @@ fn tensors_of<'a>(backbone: &'a Backbone, store: &'a WeightStore) -> Result<Vec<
         });
     }
     Ok(tensors)
+}
+
+/// The rows that give a causal language model's score, where they are of the table that was rounded: a head stays f32.
+fn score_rows<'a>(files: &ModelFiles, network: &Network, store: &WeightStore) -> Result<Vec<Tensor<'a>>> {
+    let (Some(chat), Some(table)) = (&files.chat, &network.output_table) else {
+        return Ok(vec![]);
+    };
+    if network.backbones.iter().all(|backbone| backbone.weights().tokens.name() != table) {
+        return Ok(vec![]);
+    }
+    let tokens = BTreeSet::from_iter([Some(chat.true_token), chat.false_token].into_iter().flatten());
+    let row = |token: u32| {
+        let values = store.row(table, token as usize)?;
+        Ok(Tensor::f32(row_name(table, token as usize), vec![values.len()], &values))
+    };
+    tokens.into_iter().map(row).collect()
 }
 
 fn table<'a>(table: &'a Table, width: usize, tensors: &mut Vec<Tensor<'a>>) -> Result<()> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 const EXAMPLE: &str = "\
 Example:
-  elodex models quantise sentence-transformers/all-MiniLM-L6-v2 minilm-int8 --calibrate texts.txt --data scifact
+  elodex models quantise models/minilm minilm-int8 --calibrate texts.txt --data scifact
   elodex embed --model ./minilm-int8 --role query \"hello world\"";
 
 #[derive(Debug, Args)]
