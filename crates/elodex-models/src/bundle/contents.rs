@@ -1,14 +1,16 @@
 //! Which files of a source a bundle has as well.
 
 use crate::files::{ModelFiles, module_folders, read};
+use crate::hub::TERMS;
 use crate::{Error, ErrorKind, Result};
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
 const WEIGHTS: &str = "model.safetensors";
 
-/// What the transformer's folder, a module's folder and the root can hold besides the weights.
-const SMALL: [&str; 19] = [
+/// What the transformer's folder, a module's folder and the root can hold besides the weights; nothing that is not
+/// fetched from the hub, where bundles may lie as well.
+const SMALL: [&str; 18] = [
     "config.json",
     "config_sentence_transformers.json",
     "modules.json",
@@ -25,13 +27,9 @@ const SMALL: [&str; 19] = [
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.txt",
-    "chat_template.jinja",
     "README.md",
     "projections.safetensors",
 ];
-
-/// Beginnings of the names of files that say under which terms a model may be used.
-const TERMS: [&str; 4] = ["LICENSE", "LICENCE", "NOTICE", "COPYING"];
 
 /// Where the transformer's weights are in a bundle.
 pub(super) fn weights_path(files: &ModelFiles) -> String {
@@ -56,7 +54,7 @@ pub(super) fn listed(files: &ModelFiles) -> Result<BTreeSet<String>> {
     for entry in entries {
         let entry = entry.map_err(|error| read::failed(&files.dir, error))?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        let terms = TERMS.iter().any(|start| name.to_ascii_uppercase().starts_with(start));
+        let terms = TERMS.iter().any(|start| name.starts_with(start));
         if terms && entry.path().is_file() {
             found.insert(name);
         }
