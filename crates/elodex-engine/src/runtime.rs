@@ -44,7 +44,7 @@ impl Runtime {
     }
 
     /// Runs `work` on the pool and waits for it; rayon calls inside use the pool.
-    pub(crate) fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+    pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.pool.install(work)
     }
 }

@@ -3,12 +3,14 @@
 mod builder;
 
 use crate::arch::Network;
+use crate::bundle;
 use crate::exec::Stage;
 use crate::files::{Licence, ModelFiles, Pooling, Prompts};
 use crate::heads::{self, Head, Narrowing};
 use crate::pooling;
+use crate::spec::Linear;
 use crate::tokenizer::TextTokenizer;
-use crate::{Encoded, Error, ErrorKind, Result};
+use crate::{Encoded, Error, ErrorKind, Precision, Result};
 use elodex_kernels::{Activation, Kernels, Parallelism};
 use elodex_types::{Role, SpaceFingerprint, Truncation, TruncationPolicy};
 
@@ -29,6 +31,8 @@ pub struct EmbedderInfo {
     pub asymmetric: bool,
     /// Whether vectors have length 1.
     pub normalized: bool,
+    /// Numbers the layers run in.
+    pub precision: Precision,
     /// Number of weights.
     pub parameters: u64,
     /// Bytes the loaded weights hold in memory.
@@ -64,8 +68,15 @@ struct Route {
 }
 
 impl Embedder {
-    /// Loads weights and tokenizer.
+    /// Loads weights and tokenizer. A [`bundle`](crate::bundle) must have the hashes it records and give the vectors.
     pub fn load(files: &ModelFiles, kernels: Kernels) -> Result<Self> {
+        let embedder = Self::load_without_reference(files, kernels)?;
+        bundle::check_embedder(files, &embedder)?;
+        Ok(embedder)
+    }
+
+    pub(crate) fn load_without_reference(files: &ModelFiles, kernels: Kernels) -> Result<Self> {
+        bundle::check_files(files)?;
         builder::load(files, kernels)
     }
 
@@ -216,6 +227,12 @@ impl Embedder {
             }
         });
         pooled
+    }
+
+    /// Shows the input of every linear layer of the transformer for one text to `observe`.
+    pub fn observe_inputs(&self, text: &Encoded, observe: impl FnMut(&Linear, &[f32])) {
+        let route = &self.routes[text.route];
+        self.networks[route.network].backbones[route.backbone].observe_inputs(text, observe);
     }
 
     /// Bytes of activations a packed batch of `tokens` tokens needs at most, for admission.

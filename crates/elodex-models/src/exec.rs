@@ -10,9 +10,10 @@ mod plan;
 use self::pass::{Pass, Scratch};
 use self::plan::{MICRO_BATCH_TOKENS, Plan};
 use crate::Encoded;
-use crate::spec::{LayerWeights, TransformerSpec, Weights};
+use crate::spec::{LayerWeights, Linear, TransformerSpec, Weights};
 use elodex_kernels::{Kernels, Parallelism, Precision, RopeTable};
 use rayon::prelude::*;
+use std::cell::RefCell;
 use std::sync::{Mutex, PoisonError};
 
 /// Buffers of a larger micro-batch are given back to the system instead of kept.
@@ -142,6 +143,16 @@ impl Backbone {
         let sequences = [sequence];
         let pass = Pass::new(self, &sequences, &offsets, Parallelism::Pool);
         pass.run(Rows::All, &mut Scratch::default(), &mut observe);
+    }
+
+    /// Runs one sequence and shows every linear layer's input `[length, in]` to `observe`.
+    pub fn observe_inputs(&self, sequence: &Encoded, observe: impl FnMut(&Linear, &[f32])) {
+        let offsets = [0, sequence.ids.len()];
+        let sequences = [sequence];
+        let observe = RefCell::new(observe);
+        let show = |layer: &Linear, input: &[f32]| (observe.borrow_mut())(layer, input);
+        let pass = Pass::new(self, &sequences, &offsets, Parallelism::Pool).showing_inputs(&show);
+        pass.run(Rows::All, &mut Scratch::default(), &mut |_, _| {});
     }
 
     fn run_micro_batch<R>(

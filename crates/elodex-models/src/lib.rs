@@ -17,6 +17,7 @@
 //! ```
 
 pub mod arch;
+pub mod bundle;
 mod embedder;
 mod error;
 pub mod exec;
@@ -25,6 +26,7 @@ pub mod heads;
 pub mod hub;
 pub mod pooling;
 mod reranker;
+mod smoothing;
 pub mod spec;
 mod table;
 pub mod tokenizer;
@@ -34,6 +36,7 @@ pub use elodex_kernels::Precision;
 pub use embedder::{Embedder, EmbedderInfo};
 pub use error::{Error, ErrorKind, Result};
 pub use reranker::{PreparedQuery, Reranker, RerankerInfo, Window};
+pub use smoothing::InputRanges;
 pub use table::Table;
 
 use elodex_types::Truncation;

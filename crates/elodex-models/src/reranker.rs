@@ -1,6 +1,7 @@
 //! Cross-encoders: a query and a passage, read together, become a score.
 
 use crate::arch::{self, Loader, Network};
+use crate::bundle;
 use crate::embedder::check_vocabulary;
 use crate::exec::Stage;
 use crate::files::{ChatRerank, Licence, ModelFiles, Pooling, PoolingMode};
@@ -9,7 +10,7 @@ use crate::pooling;
 use crate::spec::Linear;
 use crate::tokenizer::{TextTokenizer, Tokens};
 use crate::weights::WeightStore;
-use crate::{Encoded, Error, ErrorKind, Result};
+use crate::{Encoded, Error, ErrorKind, Precision, Result};
 use elodex_kernels::{Activation, Kernels, Parallelism};
 use elodex_types::{Score, ScoreKind, SpaceFingerprint, Truncation, TruncationPolicy};
 
@@ -25,6 +26,8 @@ pub struct RerankerInfo {
     pub architecture: String,
     /// Longest pair in tokens.
     pub max_tokens: usize,
+    /// Numbers the layers run in.
+    pub precision: Precision,
     /// Number of weights.
     pub parameters: u64,
     /// Bytes the loaded weights hold in memory.
@@ -85,10 +88,18 @@ enum Framing {
 }
 
 impl Reranker {
-    /// Loads weights and tokenizer.
+    /// Loads weights and tokenizer. A [`bundle`](crate::bundle) must have the hashes it records and give the logits.
     pub fn load(files: &ModelFiles, kernels: Kernels) -> Result<Self> {
+        let reranker = Self::load_without_reference(files, kernels)?;
+        bundle::check_reranker(files, &reranker)?;
+        Ok(reranker)
+    }
+
+    pub(crate) fn load_without_reference(files: &ModelFiles, kernels: Kernels) -> Result<Self> {
+        bundle::check_files(files)?;
         let tokenizer = TextTokenizer::load(files)?;
         let store = WeightStore::open(&files.backbone_dir())?;
+        let digest = bundle::weights_digest(files, &store)?;
         let network = arch::load(&Loader::new(files, &store, kernels))?;
         let (framing, pooling, heads, temperature, network) = match &files.chat {
             Some(chat) => {
@@ -116,10 +127,11 @@ impl Reranker {
             id: files.id.clone(),
             architecture: files.config["architectures"][0].as_str().unwrap_or_default().to_owned(),
             max_tokens: files.max_tokens.min(backbone.spec().max_positions),
-            parameters: store.parameters(),
+            precision: files.precision,
+            parameters: files.bundle.as_ref().map_or_else(|| store.parameters(), |bundle| bundle.parameters),
             weight_bytes: backbone.weight_bytes(),
             licence: files.licence.clone(),
-            fingerprint: fingerprint(files, &tokenizer, &store),
+            fingerprint: fingerprint(files, &tokenizer, &digest),
         };
         let networks = vec![network];
         check_vocabulary(&tokenizer, &networks)?;
@@ -234,6 +246,11 @@ impl Reranker {
             }
         });
         logit
+    }
+
+    /// Shows the input of every linear layer of the transformer for one pair to `observe`.
+    pub fn observe_inputs(&self, pair: &Encoded, observe: impl FnMut(&Linear, &[f32])) {
+        self.networks[0].backbones[0].observe_inputs(pair, observe);
     }
 
     /// Bytes of activations a packed batch of `tokens` tokens needs at most, for admission.
@@ -369,9 +386,9 @@ fn check_activation(files: &ModelFiles) -> Result<()> {
     }
 }
 
-fn fingerprint(files: &ModelFiles, tokenizer: &TextTokenizer, store: &WeightStore) -> SpaceFingerprint {
+fn fingerprint(files: &ModelFiles, tokenizer: &TextTokenizer, weights: &[u8; 32]) -> SpaceFingerprint {
     let mut hasher = blake3::Hasher::new_derive_key("elodex 2026 scoring function");
-    hasher.update(&store.digest());
+    hasher.update(weights);
     hasher.update(&tokenizer.digest());
     let parts = [
         format!("{:?}", files.chat),

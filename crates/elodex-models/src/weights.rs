@@ -153,6 +153,11 @@ impl WeightStore {
         floats.map(|entry| entry.shape.iter().map(|size| *size as u64).product::<u64>()).sum()
     }
 
+    /// Bytes of its files.
+    pub fn file_bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes.len() as u64).sum()
+    }
+
     /// The tensor as f32 in row-major order; an error if it is missing, of another shape or of a type that is not
     /// f32, f16 or bf16.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
@@ -172,6 +177,7 @@ impl WeightStore {
         shape: &[usize],
         scales: &[usize],
     ) -> Result<Option<(SharedBytes, Vec<f32>)>> {
+        let scale_name = int8_scale_name(name);
         let name = int8_name(name);
         let Some(entry) = self.tensors.get(&name) else {
             return Ok(None);
@@ -185,20 +191,17 @@ impl WeightStore {
             );
             return Err(corrupt(self.path(entry), &name, &reason));
         }
-        let scales = self.tensor(&format!("{name}_scale"), scales)?;
+        let scales = self.tensor(&scale_name, scales)?;
         let bytes = SharedBytes::new(self.files[entry.file].bytes.clone(), entry.bytes.clone());
         let bytes = bytes.ok_or_else(|| corrupt(self.path(entry), &name, "it lies beyond its file"))?;
         Ok(Some((bytes, scales)))
     }
 
-    /// One row of a matrix `[rows, columns]` as f32, also of one that was rounded to 8-bit integers row by row.
+    /// One row of a matrix `[rows, columns]` as f32. A bundle has those that its model needs besides the table.
     pub fn row(&self, name: &str, row: usize) -> Result<Vec<f32>> {
-        if let Some(&[rows, columns]) = self.shape(&int8_name(name))
-            && row < rows
-            && let Some((bytes, scales)) = self.int8(name, &[rows, columns], &[rows])?
-        {
-            let bytes = &bytes.as_slice()[row * columns..(row + 1) * columns];
-            return Ok(bytes.iter().map(|&byte| f32::from(byte as i8) * scales[row]).collect());
+        let alone = row_name(name, row);
+        if let Some(entry) = self.tensors.get(&alone) {
+            return self.convert(&alone, entry, entry.bytes.clone());
         }
         let entry = self.entry(name)?;
         let &[rows, columns] = entry.shape.as_slice() else {
@@ -226,6 +229,17 @@ impl WeightStore {
             hash_field(&mut hasher, &self.files[entry.file].bytes[entry.bytes.clone()]);
         }
         hasher.finalize().into()
+    }
+
+    /// blake3 of each file's bytes as they lie there.
+    pub(crate) fn file_hashes(&self) -> Vec<(&Path, blake3::Hash)> {
+        self.files.iter().map(|file| (file.path.as_path(), blake3::hash(&file.bytes))).collect()
+    }
+
+    /// The tensor's type, shape and bytes as they lie in its file.
+    pub(crate) fn raw(&self, name: &str) -> Result<(Dtype, &[usize], &[u8])> {
+        let entry = self.entry(name)?;
+        Ok((entry.dtype, &entry.shape, &self.files[entry.file].bytes[entry.bytes.clone()]))
     }
 
     fn entry(&self, name: &str) -> Result<&Entry> {
@@ -262,6 +276,21 @@ impl WeightStore {
 /// Name of the tensor that a matrix of 8-bit integers has in a bundle.
 pub(crate) fn int8_name(name: &str) -> String {
     format!("{name}.int8")
+}
+
+/// Name of the tensor with the scales of those integers.
+pub(crate) fn int8_scale_name(name: &str) -> String {
+    format!("{name}.int8_scale")
+}
+
+/// Name of the tensor with what inputs are multiplied by before they meet those integers.
+pub(crate) fn int8_factors_name(name: &str) -> String {
+    format!("{name}.int8_factors")
+}
+
+/// Name of the f32 tensor with one row of a table that is otherwise in those integers.
+pub(crate) fn row_name(name: &str, row: usize) -> String {
+    format!("{name}.row.{row}")
 }
 
 /// Half precision to f32, a block at a time.

@@ -3,7 +3,7 @@
 
 use elodex_kernels::{Kernels, Parallelism};
 use elodex_models::files::ModelFiles;
-use elodex_models::{Embedder, Encoded, Reranker};
+use elodex_models::{Embedder, Encoded, Precision, Reranker};
 use elodex_testkit::Golden;
 use elodex_types::{Role, TruncationPolicy};
 use proptest::prelude::*;
@@ -12,9 +12,15 @@ use proptest::prelude::*;
 const EMBEDDERS: [&str; 6] = ["bert_minilm", "mpnet", "modernbert_embed", "nomic_bert", "zembed", "jina_v3"];
 const RERANKERS: [&str; 2] = ["bert_cross", "zerank"];
 
-fn files(name: &str) -> ModelFiles {
+fn files(name: &str, precision: Precision) -> ModelFiles {
     let golden = Golden::load(name);
-    ModelFiles::open_as(&golden.model, golden.id.as_deref().unwrap_or(name)).unwrap()
+    let files = ModelFiles::open_as(&golden.model, golden.id.as_deref().unwrap_or(name)).unwrap();
+    ModelFiles { precision, ..files }
+}
+
+/// Each name with each precision.
+fn in_both<'a>(names: &[&'a str]) -> Vec<(&'a str, Precision)> {
+    names.iter().flat_map(|name| Precision::ALL.map(|precision| (*name, precision))).collect()
 }
 
 fn pool(threads: usize) -> rayon::ThreadPool {
@@ -49,8 +55,8 @@ proptest! {
 
     #[test]
     fn embeddings(texts in texts(), threads in 1usize..5) {
-        for name in EMBEDDERS {
-            let embedder = Embedder::load(&files(name), Kernels::detect()).unwrap();
+        for (name, precision) in in_both(&EMBEDDERS) {
+            let embedder = Embedder::load(&files(name, precision), Kernels::detect()).unwrap();
             let width = embedder.info().dimensions[0];
             let encoded: Vec<Encoded> = texts
                 .iter()
@@ -65,8 +71,8 @@ proptest! {
 
     #[test]
     fn logits(texts in texts(), threads in 1usize..5) {
-        for name in RERANKERS {
-            let reranker = Reranker::load(&files(name), Kernels::detect()).unwrap();
+        for (name, precision) in in_both(&RERANKERS) {
+            let reranker = Reranker::load(&files(name, precision), Kernels::detect()).unwrap();
             let query = reranker.prepare_query("which one").unwrap();
             let encoded: Vec<Encoded> = texts
                 .iter()

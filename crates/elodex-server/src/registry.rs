@@ -4,7 +4,7 @@ use crate::{Error, ErrorKind, Result};
 use elodex_dialects::Problem;
 use elodex_engine::{EmbedService, EngineLimits, RerankService, Runtime, Stats};
 use elodex_kernels::Kernels;
-use elodex_models::files::{ModelFiles, Module};
+use elodex_models::files::ModelFiles;
 use elodex_models::{Embedder, Reranker};
 use elodex_types::{
     CallContext, EmbedRequest, EmbedResponse, Fault, Latency, RerankRequest, RerankResponse, Role,
@@ -27,12 +27,7 @@ impl ModelKind {
     /// What the files of a model directory say: causal-LM rerankers have a scoring template, sentence-transformers
     /// rerankers a `LogitScore` module, cross-encoders a sequence-classification head.
     pub fn of(files: &ModelFiles) -> Self {
-        let architectures = files.config["architectures"].as_array().into_iter().flatten();
-        let classifies = architectures
-            .filter_map(|name| name.as_str())
-            .any(|name| name.ends_with("ForSequenceClassification"));
-        let scores = files.modules.iter().any(|module| matches!(module, Module::LogitScore { .. }));
-        if files.chat.is_some() || scores || classifies { ModelKind::Reranker } else { ModelKind::Embedder }
+        if files.is_reranker() { ModelKind::Reranker } else { ModelKind::Embedder }
     }
 
     /// The lower-case name used in configuration and messages.

@@ -4,7 +4,8 @@ use crate::audit::AuditArgs;
 use crate::evaluation::EvalArgs;
 use crate::library::LibraryArgs;
 use crate::load::LoadArgs;
-use crate::settings::{LocalFlags, SettingFlags, StoreFlags};
+use crate::quantise::QuantiseArgs;
+use crate::settings::{LocalFlags, LookFlags, SettingFlags, StoreFlags};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use elodex_server::keys::Permission;
@@ -391,17 +392,27 @@ pub(crate) enum TableFormat {
 pub(crate) enum ModelsCommand {
     /// List the models of the configuration and those in the cache.
     List,
-    /// Show what a model is: licence, dimensions, prompts, fingerprint.
-    Show(SourceArgs),
+    /// Show what a model is: licence, precision, dimensions, prompts, fingerprint.
+    Show(ShowArgs),
     /// Download a model into the cache.
     Pull(SourceArgs),
-    /// Hash a cached model's files and compare.
+    /// Hash a cached model's or a bundle's files and compare; run a bundle's reference inputs.
     Verify {
-        /// `owner/name[@revision]`.
+        /// `owner/name[@revision]`, or the directory of a bundle.
         source: String,
     },
+    /// Round a model to 8-bit integers and write it as a bundle, a quarter of the size; say what that costs.
+    Quantise(Box<QuantiseArgs>),
     /// List the aliases of the configuration.
     Aliases,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) settings: LookFlags,
 }
 
 #[derive(Debug, Args)]

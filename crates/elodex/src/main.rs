@@ -8,6 +8,8 @@ mod evaluation;
 mod library;
 mod load;
 mod output;
+mod quantise;
+mod sample;
 mod settings;
 mod sources;
 mod store;

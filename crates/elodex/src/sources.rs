@@ -4,6 +4,7 @@ use crate::cli::ModelFlags;
 use crate::output;
 use crate::settings::{ConfigFile, Licences, ModelEntry, Origin};
 use anyhow::{Context as _, anyhow, bail};
+use elodex_models::Precision;
 use elodex_models::files::ModelFiles;
 use elodex_models::hub::{Hub, Progress, resolve};
 use elodex_server::AliasTarget;
@@ -101,7 +102,7 @@ impl Models {
                 }
                 _ => {
                     let licences = Licences::Commercial;
-                    (ModelEntry { name: None, source: name.to_owned(), kind: None, licences }, None)
+                    (entry_of(None, name, licences), None)
                 }
             },
         };
@@ -125,7 +126,11 @@ fn parse(text: &str, licences: Licences) -> anyhow::Result<ModelEntry> {
     if source.is_empty() || name.as_deref() == Some("") {
         bail!("`{text}` is no model; write NAME=SOURCE or SOURCE");
     }
-    Ok(ModelEntry { name, source: source.to_owned(), kind: None, licences })
+    Ok(entry_of(name, source, licences))
+}
+
+fn entry_of(name: Option<String>, source: &str, licences: Licences) -> ModelEntry {
+    ModelEntry { name, source: source.to_owned(), kind: None, precision: None, licences }
 }
 
 fn parse_aliases(aliases: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
@@ -140,10 +145,14 @@ fn parse_aliases(aliases: &[String]) -> anyhow::Result<BTreeMap<String, String>>
         .collect()
 }
 
-/// The files of a model, if its licence allows this use. A model of the hub that is not in the cache is fetched.
-pub(crate) fn open(entry: &ModelEntry) -> anyhow::Result<ModelFiles> {
-    let files = with_progress(|report| Ok(resolve(&entry.source, &Hub::from_env()?, report)?))?;
+/// The files of a model, if its licence allows this use, to run in its own precision, else in `precision`, else in that
+/// of its files. A model of the hub that is not in the cache is fetched.
+pub(crate) fn open(entry: &ModelEntry, precision: Option<Precision>) -> anyhow::Result<ModelFiles> {
+    let mut files = with_progress(|report| Ok(resolve(&entry.source, &Hub::from_env()?, report)?))?;
     files.gate(entry.licences == Licences::Accepted)?;
+    if let Some(precision) = entry.precision.or(precision) {
+        files.precision = precision;
+    }
     Ok(files)
 }
 

@@ -20,10 +20,12 @@ pub(crate) fn load_models(settings: &Settings, models: Models) -> anyhow::Result
     let mut served = Vec::new();
     for entry in &models.entries {
         let name = entry.name();
-        let files = open_files(entry).with_context(|| format!("cannot serve `{name}`"))?;
+        let files = open_files(entry, settings.model_precision.0)
+            .with_context(|| format!("cannot serve `{name}`"))?;
         let kind = entry.kind.unwrap_or_else(|| ModelKind::of(&files));
         let service = engine.service(&files, kind).with_context(|| format!("cannot serve `{name}`"))?;
-        tracing::info!(name, kind = kind.as_str(), source = entry.source, "model loaded");
+        let precision = files.precision.name();
+        tracing::info!(name, kind = kind.as_str(), source = entry.source, precision, "model loaded");
         served.push(ServedModel { name, files, service, limits: engine.limits(kind) });
     }
     let mut aliases = BTreeMap::new();

@@ -46,6 +46,7 @@ fn help() {
         "rerank",
         "models",
         "models show",
+        "models quantise",
         "config",
         "doctor",
         "keys",

@@ -1,13 +1,15 @@
 //! What every architecture file needs: typed configuration, named weights with checked shapes, packing.
 //!
 //! Where a model runs by 8-bit integers, its layers' matrices and its token table are rounded here, or taken from a
-//! bundle, which has them as `NAME.int8` and `NAME.int8_scale` instead. Heads stay f32: they are small, and what they
+//! bundle, which has them as `NAME.int8` and `NAME.int8_scale` instead, with `NAME.int8_factors` beside them where a
+//! calibration decided what inputs are multiplied by. Heads stay f32: they are small, and what they
 //! compute is the result.
 
 use crate::files::ModelFiles;
+use crate::smoothing::InputRanges;
 use crate::spec::{Linear, Norm};
 use crate::table::Table;
-use crate::weights::WeightStore;
+use crate::weights::{WeightStore, int8_factors_name, int8_name};
 use crate::{Error, ErrorKind, Result};
 use elodex_kernels::{Activation, Kernels, PackedMatrix, Precision};
 use serde::de::DeserializeOwned;
@@ -28,6 +30,8 @@ pub struct Loader<'a> {
     precision: Precision,
     /// Consecutive inputs that share a scale where a matrix is rounded; `None`: all.
     group: Option<usize>,
+    /// What a calibration saw, for rounding with regard to it.
+    ranges: Option<&'a InputRanges>,
 }
 
 /// A linear layer's place in the file: `NAME.weight`, `NAME.bias`, and how many rows it has.
@@ -39,7 +43,12 @@ pub(super) struct Part {
 impl<'a> Loader<'a> {
     /// For the model that `files` describe.
     pub fn new(files: &'a ModelFiles, store: &'a WeightStore, kernels: Kernels) -> Self {
-        Self { config: &files.config, store, kernels, precision: files.precision, group: None }
+        Self { config: &files.config, store, kernels, precision: files.precision, group: None, ranges: None }
+    }
+
+    /// The same, which rounds with regard to the inputs that a calibration saw.
+    pub(crate) fn smoothed_for(self, ranges: Option<&'a InputRanges>) -> Self {
+        Self { ranges, ..self }
     }
 
     /// The same, with a scale for every `group` inputs.
@@ -59,9 +68,10 @@ impl<'a> Loader<'a> {
         })
     }
 
-    /// The first of `prefixes` under which the tensor `probe` exists.
+    /// The first of `prefixes` under which the tensor `probe` exists, as it is or rounded.
     pub(super) fn prefix(&self, prefixes: &[&str], probe: &str) -> Result<String> {
-        let found = prefixes.iter().find(|prefix| self.store.shape(&format!("{prefix}{probe}")).is_some());
+        let exists = |name: &str| self.store.shape(name).or(self.store.shape(&int8_name(name))).is_some();
+        let found = prefixes.iter().find(|prefix| exists(&format!("{prefix}{probe}")));
         found.map(ToString::to_string).ok_or_else(|| {
             Error::new(
                 ErrorKind::Corrupt,
@@ -111,7 +121,12 @@ impl<'a> Loader<'a> {
             Precision::F32 => Ok(self.kernels.pack(values, rows, columns)),
             Precision::Int8 => {
                 check_finite(name, values)?;
-                Ok(PackedMatrix::quantise(values, rows, columns, self.group_of(columns)))
+                let factors = match self.ranges {
+                    Some(ranges) => ranges.factors(name, values, columns)?,
+                    None => vec![],
+                };
+                let group = self.group_of(columns);
+                Ok(PackedMatrix::quantise_smoothed(values, rows, columns, group, factors))
             }
         }
     }
@@ -161,10 +176,24 @@ impl<'a> Loader<'a> {
         else {
             return Ok(None);
         };
-        let matrix = PackedMatrix::from_bytes(rows, columns, group, bytes, scales, vec![]);
+        let factors = self.input_factors(&int8_factors_name(name), columns)?;
+        let matrix = PackedMatrix::from_bytes(rows, columns, group, bytes, scales, factors);
         matrix.map(Some).ok_or_else(|| {
             Error::new(ErrorKind::Corrupt, format!("tensor `{name}` is not packed as this release packs"))
         })
+    }
+
+    /// The factors under `name`; none where the bundle has none.
+    fn input_factors(&self, name: &str, columns: usize) -> Result<Vec<f32>> {
+        if self.store.shape(name).is_none() {
+            return Ok(vec![]);
+        }
+        let factors = self.vector(name, columns)?;
+        if factors.iter().all(|factor| factor.is_normal() && *factor > 0.0) {
+            return Ok(factors);
+        }
+        let message = format!("tensor `{name}` holds factors that are no positive numbers");
+        Err(Error::new(ErrorKind::Corrupt, message))
     }
 
     /// The linear `NAME.weight` `[rows, columns]` of a head, always f32.

@@ -2,6 +2,7 @@
 
 use super::{Embedder, EmbedderInfo, Route, check_vocabulary};
 use crate::arch::{self, Loader, Network};
+use crate::bundle;
 use crate::exec::Backbone;
 use crate::files::{ModelFiles, Module, PoolingMode};
 use crate::heads::{self, Head, Narrowing};
@@ -96,10 +97,11 @@ impl Builder<'_> {
         }
         let dir = self.files.dir.join(path);
         let store = WeightStore::open(&dir)?;
+        let digest = bundle::weights_digest(self.files, &store)?;
         let network = if self.networks.is_empty() {
             arch::load(&Loader::new(self.files, &store, self.kernels))?
         } else {
-            let files = ModelFiles::open(&dir)?;
+            let files = ModelFiles { precision: self.files.precision, ..ModelFiles::open(&dir)? };
             if TextTokenizer::load(&files)?.digest() != self.tokenizer.digest() {
                 return Err(Error::new(
                     ErrorKind::Unsupported,
@@ -110,7 +112,7 @@ impl Builder<'_> {
             }
             arch::load(&Loader::new(&files, &store, self.kernels))?
         };
-        self.digests.push(store.digest());
+        self.digests.push(digest);
         self.parameters += store.parameters();
         self.networks.push((path.to_owned(), network));
         Ok(self.networks.len() - 1)
@@ -198,7 +200,8 @@ impl Builder<'_> {
             max_tokens: files.max_tokens.min(positions),
             asymmetric: routes.len() > 1 || prompt(&files.prompts.query) != prompt(&files.prompts.document),
             normalized: routes.iter().all(|route| matches!(route.heads.last(), Some(Head::Normalize))),
-            parameters: self.parameters,
+            precision: files.precision,
+            parameters: files.bundle.as_ref().map_or(self.parameters, |bundle| bundle.parameters),
             weight_bytes: backbones().map(Backbone::weight_bytes).sum(),
             licence: files.licence.clone(),
         }

@@ -9,6 +9,9 @@ use elodex_kernels::{Activation, Attention, Epilogue, Parallelism, RelativeBias}
 /// stay in its second-level cache.
 const FEED_FORWARD_ROWS: usize = 48;
 
+/// Called with a linear layer and its input `[rows, in]`.
+type ShowInput<'a> = &'a dyn Fn(&Linear, &[f32]);
+
 /// Buffers of one micro-batch, kept between batches.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
@@ -37,6 +40,8 @@ pub(super) struct Pass<'a> {
     /// Of each token in its sequence.
     positions: Vec<u32>,
     parallelism: Parallelism,
+    /// Sees the input of every linear layer.
+    show_input: Option<ShowInput<'a>>,
 }
 
 impl<'a> Pass<'a> {
@@ -47,7 +52,11 @@ impl<'a> Pass<'a> {
         parallelism: Parallelism,
     ) -> Self {
         let positions = sequences.iter().flat_map(|sequence| 0..sequence.ids.len() as u32).collect();
-        Self { backbone, sequences, offsets, positions, parallelism }
+        Self { backbone, sequences, offsets, positions, parallelism, show_input: None }
+    }
+
+    pub(super) fn showing_inputs(self, show: ShowInput<'a>) -> Self {
+        Self { show_input: Some(show), ..self }
     }
 
     /// Leaves the last hidden states in `scratch.hidden`: all rows, or one per sequence.
@@ -236,6 +245,9 @@ impl<'a> Pass<'a> {
         residual: Option<&[f32]>,
         out: &mut [f32],
     ) {
+        if let Some(show) = self.show_input {
+            show(layer, input);
+        }
         let rows = input.len() / layer.weight.k();
         let epilogue = Epilogue { bias: layer.bias.as_deref(), activation, residual };
         self.backbone.kernels.linear(input, rows, &layer.weight, epilogue, out, self.parallelism);

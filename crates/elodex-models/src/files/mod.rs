@@ -11,10 +11,14 @@ mod overrides;
 mod prompts;
 pub(crate) mod read;
 
+pub(crate) use modules::folders as module_folders;
+
+use crate::bundle::Manifest;
 use crate::{Error, ErrorKind, Precision, Result};
 use overrides::{Override, Overrides};
 use read::MAX_CONFIG_BYTES;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The parsed small files of one model directory.
 ///
@@ -51,8 +55,11 @@ pub struct ModelFiles {
     pub strip: bool,
     /// What the model card says.
     pub licence: Licence,
-    /// Numbers the layers run in. Set it before loading to run an f32 model by 8-bit integers.
+    /// Numbers the layers run in: of a bundle its own, else f32. Set it before loading to run an f32 model by 8-bit
+    /// integers.
     pub precision: Precision,
+    /// The manifest, where the directory is a [`bundle`](crate::bundle).
+    pub bundle: Option<Arc<Manifest>>,
 }
 
 /// One entry of `modules.json`, with the configuration at its path. Matched on the last component of its type. Paths
@@ -175,7 +182,7 @@ pub struct Licence {
 }
 
 impl ModelFiles {
-    /// Reads the small files of `dir`. Weights are not touched.
+    /// Reads the small files of `dir`, of a bundle its manifest as well. Weights are not touched.
     pub fn open(dir: &Path) -> Result<Self> {
         Self::read(dir, None)
     }
@@ -195,9 +202,11 @@ impl ModelFiles {
             None => dir.to_path_buf(),
         };
         let config = config::read(&backbone)?;
-        let id = match id {
-            Some(id) => id.to_owned(),
-            None => identity::of(dir, &config),
+        let bundle = Manifest::read(dir)?;
+        let id = match (&bundle, id) {
+            (Some(bundle), _) => bundle.id.clone(),
+            (None, Some(id)) => id.to_owned(),
+            (None, None) => identity::of(dir, &config),
         };
         let known = Overrides::builtin()?.get(&id);
         let modules = match listed {
@@ -217,7 +226,8 @@ impl ModelFiles {
             norm_before_slice: known.norm_before_slice,
             strip: known.strip,
             licence: licence::read(dir, &known)?,
-            precision: Precision::F32,
+            precision: bundle.as_ref().map_or(Precision::F32, |bundle| bundle.precision),
+            bundle: bundle.map(Arc::new),
             id,
             dir: dir.to_path_buf(),
             config,
@@ -232,6 +242,17 @@ impl ModelFiles {
             Some(path) => self.dir.join(path),
             None => self.dir.clone(),
         }
+    }
+
+    /// Whether it scores pairs: causal-LM rerankers have a scoring template, sentence-transformers rerankers a
+    /// `LogitScore` module, cross-encoders a sequence-classification head.
+    pub fn is_reranker(&self) -> bool {
+        let architectures = self.config["architectures"].as_array().into_iter().flatten();
+        let classifies = architectures
+            .filter_map(|name| name.as_str())
+            .any(|name| name.ends_with("ForSequenceClassification"));
+        let scores = self.modules.iter().any(|module| matches!(module, Module::LogitScore { .. }));
+        self.chat.is_some() || scores || classifies
     }
 
     /// Refuses a model whose licence forbids commercial use unless `accepted`.

@@ -7,8 +7,8 @@ use crate::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 /// Routers inside routers deeper than this are refused.
 const MAX_ROUTER_DEPTH: usize = 2;
@@ -30,6 +30,29 @@ pub(super) fn listed(dir: &Path) -> Result<Option<Vec<Module>>> {
     let modules = entries.iter().map(|entry| module(dir, &path, &entry.path, &entry.kind, 0));
     let modules: Vec<Module> = modules.filter_map(Result::transpose).collect::<Result<_>>()?;
     Ok(Some(modules))
+}
+
+/// The folders that hold parts of the model, relative to `dir`: itself, those of its modules, and below each router
+/// those of its own.
+pub(crate) fn folders(dir: &Path) -> Result<BTreeSet<String>> {
+    #[derive(Deserialize)]
+    struct Routes {
+        types: BTreeMap<String, String>,
+    }
+    let named_in = dir.join("modules.json");
+    let entries = optional_config::<Vec<Entry>>(&named_in)?.unwrap_or_default();
+    let mut waiting: Vec<(String, usize)> = entries.into_iter().map(|entry| (entry.path, 0)).collect();
+    let mut folders = BTreeSet::from([String::new()]);
+    while let Some((path, depth)) = waiting.pop() {
+        let folder = read::inside(dir, &path, &named_in)?;
+        if depth < MAX_ROUTER_DEPTH
+            && let Ok(Some(Routes { types })) = optional_config(&router_config(&folder))
+        {
+            waiting.extend(types.into_keys().map(|name| (below(&path, &name), depth + 1)));
+        }
+        folders.insert(path);
+    }
+    Ok(folders)
 }
 
 /// What sentence-transformers makes up when `modules.json` is missing: a transformer and mean pooling. A classifier
@@ -258,8 +281,7 @@ fn router(dir: &Path, folder: &Path, path: &str, depth: usize) -> Result<Module>
         #[serde(default)]
         route_mappings: Option<serde_json::Map<String, serde_json::Value>>,
     }
-    let current = folder.join("router_config.json");
-    let file = if current.is_file() { current } else { folder.join("config.json") };
+    let file = router_config(folder);
     let corrupt = |reason: String| Error::new(ErrorKind::Corrupt, format!("`{}` {reason}", file.display()));
     if depth >= MAX_ROUTER_DEPTH {
         return Err(corrupt("nests routers too deeply".to_owned()));
@@ -279,10 +301,19 @@ fn router(dir: &Path, folder: &Path, path: &str, depth: usize) -> Result<Module>
         for name in names {
             let kind =
                 config.types.get(name).ok_or_else(|| corrupt(format!("gives no type for `{name}`")))?;
-            let below = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
-            modules.extend(module(dir, &file, &below, kind, depth + 1)?);
+            modules.extend(module(dir, &file, &below(path, name), kind, depth + 1)?);
         }
         Ok(modules)
     };
     Ok(Module::Router { query: route("query")?, document: route("document")? })
+}
+
+/// Where a router's configuration is; its predecessor's has another name.
+fn router_config(folder: &Path) -> PathBuf {
+    let current = folder.join("router_config.json");
+    if current.is_file() { current } else { folder.join("config.json") }
+}
+
+fn below(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
 }

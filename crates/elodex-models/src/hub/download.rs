@@ -35,6 +35,9 @@ pub(super) fn is_hash(etag: &str) -> bool {
         && etag.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
+/// Beginnings of the names of files that say under which terms a model may be used.
+pub(crate) const TERMS: [&str; 4] = ["LICENSE", "LICENCE", "NOTICE", "COPYING"];
+
 /// The files that running the model needs: configuration, tokenizer, card and safetensors weights; never code, pickles
 /// or exports for other programs. A name that would leave the folder is refused, not skipped: such a listing is hostile.
 pub(super) fn needed(repo: &RepoId, listed: &[String]) -> Result<Vec<String>> {
@@ -91,7 +94,7 @@ fn is_needed(name: &str) -> bool {
         "json" => !file.ends_with(".bin.index.json"),
         "txt" => true,
         "safetensors" => ["model.safetensors", "projections.safetensors"].contains(&file) || is_shard(file),
-        _ => file == "README.md" || file.starts_with("LICENSE") || file.starts_with("LICENCE"),
+        _ => file == "README.md" || TERMS.iter().any(|start| file.starts_with(start)),
     }
 }
 
@@ -293,6 +296,8 @@ mod tests {
             "onnx/config.json",
             "onnx/model.onnx",
             "tokenizer.json",
+            "NOTICE",
+            "elodex.json",
             "vocab.txt",
         ]);
         assert_eq!(
@@ -301,8 +306,10 @@ mod tests {
                 "1_Pooling/config.json",
                 "2_Dense/model.safetensors",
                 "LICENSE.txt",
+                "NOTICE",
                 "README.md",
                 "config.json",
+                "elodex.json",
                 "model.safetensors",
                 "modules.json",
                 "projections.safetensors",

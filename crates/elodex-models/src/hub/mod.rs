@@ -11,6 +11,7 @@ mod download;
 
 pub use cache::CachedModel;
 pub use client::Token;
+pub(crate) use download::TERMS;
 
 use crate::files::ModelFiles;
 use crate::{Error, ErrorKind, Result};

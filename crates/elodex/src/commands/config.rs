@@ -39,7 +39,8 @@ fn object(sources: &Sources, models: &Models) -> serde_json::Value {
         .iter()
         .map(|entry| {
             let kind = entry.kind.map_or("auto", |kind| kind.as_str());
-            json!({"name": entry.name(), "source": entry.source, "kind": kind})
+            let precision = entry.precision.map(elodex_models::Precision::name);
+            json!({"name": entry.name(), "source": entry.source, "kind": kind, "precision": precision})
         })
         .collect();
     let experiments: Vec<_> = sources

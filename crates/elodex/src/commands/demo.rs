@@ -5,14 +5,12 @@ use crate::cli::{DemoArgs, NewCollection};
 use crate::corpus;
 use crate::library::{self, Library as _, Local};
 use crate::settings::{DataDir, Origin, Settings};
-use crate::{output, store, view};
+use crate::{output, sample, store, view};
 use anyhow::{Context as _, bail};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The sample: our own writing, with what answers its questions.
-const CORPUS: &str = include_str!("../../sample/corpus.jsonl");
 /// The demo's collection.
 const COLLECTION: &str = "help-centre";
 /// Results shown for a question.
@@ -70,7 +68,7 @@ fn fill(target: &Local) -> anyhow::Result<()> {
     let collection = NewCollection { collection: COLLECTION.to_owned(), ..NewCollection::default() };
     library::ensure_collection(target, &collection)?;
     let mut documents = Vec::new();
-    corpus::from_reader(CORPUS.as_bytes(), "the sample", &mut |document| {
+    corpus::from_reader(sample::CORPUS.as_bytes(), "the sample", &mut |document| {
         documents.push(document);
         Ok(())
     })?;

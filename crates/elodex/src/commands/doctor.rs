@@ -144,12 +144,12 @@ fn models(report: &mut Report, sources: &Sources, settings: &Settings, flags: &c
         Err(error) => return report.add("engine", Err(error)),
     };
     for entry in &models.entries {
-        report.add(&format!("model {}", entry.name()), model(&engine, entry));
+        report.add(&format!("model {}", entry.name()), model(&engine, settings, entry));
     }
 }
 
-fn model(engine: &Engine, entry: &ModelEntry) -> anyhow::Result<String> {
-    let files = open(entry)?;
+fn model(engine: &Engine, settings: &Settings, entry: &ModelEntry) -> anyhow::Result<String> {
+    let files = open(entry, settings.model_precision.0)?;
     let kind = entry.kind.unwrap_or_else(|| ModelKind::of(&files));
     match engine.service(&files, kind)? {
         Service::Embed(service) => {

@@ -5,7 +5,7 @@ use crate::settings::{Settings, Sources};
 use crate::sources::{Models, open};
 use anyhow::{Context as _, bail};
 use elodex_engine::{EngineLimits, Runtime};
-use elodex_kernels::Kernels;
+use elodex_kernels::{Isa, Kernels};
 use elodex_models::files::ModelFiles;
 use elodex_server::{ModelKind, Service};
 use elodex_types::{CallContext, Role, TruncationPolicy};
@@ -20,12 +20,7 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn start(settings: &Settings) -> anyhow::Result<Self> {
-        let kernels = match settings.isa.0 {
-            None => Kernels::detect(),
-            Some(isa) => Kernels::with_isa(isa).with_context(|| {
-                format!("this processor does not have the instruction set `{}`", isa.name())
-            })?,
-        };
+        let kernels = kernels(settings)?;
         let threads = match settings.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
@@ -47,6 +42,16 @@ impl Engine {
         }
         limits
     }
+}
+
+/// The instruction set that is asked for, else the best there is.
+pub(crate) fn kernels(settings: &Settings) -> anyhow::Result<Kernels> {
+    let Some(isa) = settings.isa.0 else { return Ok(Kernels::detect()) };
+    Kernels::with_isa(isa).with_context(|| {
+        let available: Vec<&str> = Isa::available().into_iter().map(Isa::name).collect();
+        let available = available.join(", ");
+        format!("this processor does not have the instruction set `{isa}`; it has {available}")
+    })
 }
 
 fn limits(settings: &Settings) -> EngineLimits {
@@ -72,7 +77,7 @@ pub(crate) fn start(
 ) -> anyhow::Result<(Service, Option<Role>)> {
     let settings = Settings::read(sources)?;
     let (entry, role) = Models::configured(&sources.file)?.find(&flag.model, flag.accept_license)?;
-    let files = open(&entry)?;
+    let files = open(&entry, settings.model_precision.0)?;
     let found = entry.kind.unwrap_or_else(|| ModelKind::of(&files));
     if found != kind {
         let command = match found {

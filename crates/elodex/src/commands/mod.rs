@@ -15,12 +15,13 @@ mod inputs;
 mod keys;
 pub(crate) mod local;
 mod models;
+mod quantise;
 mod rerank;
 pub(crate) mod search;
 mod serve;
 mod verify;
 
-use crate::cli::{Cli, Command, ModelFlags};
+use crate::cli::{Cli, Command, ModelFlags, ModelsCommand};
 use crate::output;
 use crate::settings::{ConfigFile, SettingFlags, Sources};
 use crate::sources::Models;
@@ -79,7 +80,14 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Rerank(arguments) => {
             rerank::rerank(&settings(config, arguments.settings.0.clone())?, &arguments)?;
         }
-        Command::Models { command } => models::run(&settings(config, SettingFlags::default())?, &command)?,
+        Command::Models { command } => {
+            let flags = match &command {
+                ModelsCommand::Show(arguments) => arguments.settings.0.clone(),
+                ModelsCommand::Quantise(arguments) => arguments.settings.0.clone(),
+                _ => SettingFlags::default(),
+            };
+            models::run(&settings(config, flags)?, &command)?;
+        }
         Command::Config(arguments) => {
             let sources = settings(config, arguments.settings)?;
             let models = models(&sources, &arguments.models)?;

@@ -1,9 +1,9 @@
 //! `elodex models`.
 
-use super::verify;
-use crate::cli::{ModelsCommand, SourceArgs};
+use super::{local, quantise, verify};
+use crate::cli::{ModelsCommand, ShowArgs, SourceArgs};
 use crate::output;
-use crate::settings::{Licences, ModelEntry, Sources};
+use crate::settings::{Licences, ModelEntry, Settings, Sources};
 use crate::sources::{Models, open, pull};
 use elodex_kernels::Kernels;
 use elodex_models::files::{Licence, ModelFiles};
@@ -16,7 +16,8 @@ pub(crate) fn run(sources: &Sources, command: &ModelsCommand) -> anyhow::Result<
     match command {
         ModelsCommand::List => list(&models),
         ModelsCommand::Aliases => aliases(&models),
-        ModelsCommand::Show(arguments) => show(&models, arguments),
+        ModelsCommand::Show(arguments) => show(sources, &models, arguments),
+        ModelsCommand::Quantise(arguments) => quantise::quantise(sources, &models, arguments),
         ModelsCommand::Pull(arguments) => {
             let entry = entry(&models, arguments)?;
             let folder = pull(&entry.source)?;
@@ -53,21 +54,27 @@ fn aliases(models: &Models) -> anyhow::Result<()> {
     output::line(output::table(&["alias", "model"], &rows))
 }
 
-fn show(models: &Models, arguments: &SourceArgs) -> anyhow::Result<()> {
-    let mut entry = entry(models, arguments)?;
+fn show(sources: &Sources, models: &Models, arguments: &ShowArgs) -> anyhow::Result<()> {
+    let settings = Settings::read(sources)?;
+    let kernels = local::kernels(&settings)?;
+    let mut entry = entry(models, &arguments.source)?;
     // Looking at a licence is not using the model under it.
     entry.licences = Licences::Accepted;
-    let files = open(&entry)?;
+    let files = open(&entry, settings.model_precision.0)?;
     let kind = entry.kind.unwrap_or_else(|| ModelKind::of(&files));
     let mut rows = vec![
         row("id", &files.id),
         row("directory", files.dir.display()),
         row("kind", kind),
         row("licence", licence(&files.licence)),
+        row("precision", files.precision),
     ];
+    if let Some(bundle) = &files.bundle {
+        rows.extend([row("method", bundle.method.name()), row("made from", &bundle.source.id)]);
+    }
     match kind {
-        ModelKind::Embedder => embedder_rows(&files, &mut rows)?,
-        ModelKind::Reranker => reranker_rows(&files, &mut rows)?,
+        ModelKind::Embedder => embedder_rows(&files, kernels, &mut rows)?,
+        ModelKind::Reranker => reranker_rows(&files, kernels, &mut rows)?,
     }
     output::line(output::table(&["what", "value"], &rows))
 }
@@ -85,8 +92,8 @@ fn licence(licence: &Licence) -> String {
     format!("{} ({use_})", licence.id.as_deref().unwrap_or("none named"))
 }
 
-fn embedder_rows(files: &ModelFiles, rows: &mut Vec<Vec<String>>) -> anyhow::Result<()> {
-    let model = Embedder::load(files, Kernels::detect())?;
+fn embedder_rows(files: &ModelFiles, kernels: Kernels, rows: &mut Vec<Vec<String>>) -> anyhow::Result<()> {
+    let model = Embedder::load(files, kernels)?;
     let info = model.info();
     let widest = model.resolve_dimensions(None)?;
     let dimensions: Vec<String> = info.dimensions.iter().map(usize::to_string).collect();
@@ -113,8 +120,8 @@ fn embedder_rows(files: &ModelFiles, rows: &mut Vec<Vec<String>>) -> anyhow::Res
     Ok(())
 }
 
-fn reranker_rows(files: &ModelFiles, rows: &mut Vec<Vec<String>>) -> anyhow::Result<()> {
-    let model = Reranker::load(files, Kernels::detect())?;
+fn reranker_rows(files: &ModelFiles, kernels: Kernels, rows: &mut Vec<Vec<String>>) -> anyhow::Result<()> {
+    let model = Reranker::load(files, kernels)?;
     let info = model.info();
     rows.extend([
         row("architecture", &info.architecture),

@@ -1,9 +1,13 @@
-//! `elodex models verify`: a cached model's files against the hashes they are named after.
+//! `elodex models verify`: a cached model's files against the hashes they are named after, a bundle against its manifest.
 
 use crate::output;
 use crate::sources::repository;
 use anyhow::{Context as _, bail};
+use elodex_kernels::Kernels;
+use elodex_models::bundle::{MANIFEST, Reference};
+use elodex_models::files::ModelFiles;
 use elodex_models::hub::Hub;
+use elodex_models::{Embedder, Reranker};
 use indicatif::ProgressBar;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
@@ -15,6 +19,10 @@ use std::path::{Path, PathBuf};
 const BLOCK: usize = 1 << 20;
 
 pub(crate) fn verify(source: &str) -> anyhow::Result<()> {
+    let directory = Path::new(source);
+    if directory.is_dir() {
+        return bundle(directory);
+    }
     let (id, revision) = repository(source);
     let folder = Hub::from_env()?
         .cached(id, revision)
@@ -44,6 +52,30 @@ pub(crate) fn verify(source: &str) -> anyhow::Result<()> {
         files.len(),
         wrong.join("; ")
     )
+}
+
+/// Loading a bundle compares every hash and runs its reference inputs.
+fn bundle(directory: &Path) -> anyhow::Result<()> {
+    let files = ModelFiles::open(directory)?;
+    let Some(manifest) = &files.bundle else {
+        bail!(
+            "`{}` has no {MANIFEST} to compare its files with; only bundles have one, and models of the hub are verified \
+             by `owner/name`",
+            directory.display()
+        );
+    };
+    let inputs = match &manifest.reference {
+        Reference::Texts(texts) => {
+            Embedder::load(&files, Kernels::detect())?;
+            format!("{} texts give the vectors", texts.len())
+        }
+        Reference::Pairs(pairs) => {
+            Reranker::load(&files, Kernels::detect())?;
+            format!("{} pairs give the logits", pairs.len())
+        }
+    };
+    let count = manifest.files.len();
+    output::line(format!("{count} files of {} are as they were written, and {inputs} recorded", files.id))
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {

@@ -2,6 +2,7 @@
 
 use super::{DEFINITIONS, experiments};
 use anyhow::{Context as _, anyhow, bail};
+use elodex_kernels::Precision;
 use elodex_search::Experiment;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 const TABLES: [&str; 3] = ["models", "aliases", "experiments"];
 
 /// Keys of one `[[models]]` entry.
-const MODEL_KEYS: [&str; 4] = ["name", "source", "kind", "accept_license"];
+const MODEL_KEYS: [&str; 5] = ["name", "source", "kind", "precision", "accept_license"];
 
 /// One model to serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub(crate) struct ModelEntry {
     pub(crate) source: String,
     /// `None`: what its files say.
     pub(crate) kind: Option<elodex_server::ModelKind>,
+    /// `None`: the setting `model_precision`, else what its files say.
+    pub(crate) precision: Option<Precision>,
     pub(crate) licences: Licences,
 }
 
@@ -155,6 +158,10 @@ fn model(value: toml::Value) -> anyhow::Result<ModelEntry> {
             Some(kind?)
         }
     };
+    let precision = match text("precision")?.as_deref() {
+        None | Some("") => None,
+        Some(name) => Some(name.parse::<Precision>()?),
+    };
     let accepted = match table.get("accept_license") {
         None => false,
         Some(toml::Value::Boolean(accepted)) => *accepted,
@@ -164,6 +171,7 @@ fn model(value: toml::Value) -> anyhow::Result<ModelEntry> {
         name: text("name")?,
         source: text("source")?.context("`source` is missing; name a directory or owner/name")?,
         kind,
+        precision,
         licences: Licences::accepted(accepted),
     })
 }
@@ -219,6 +227,7 @@ mod tests {
             [[models]]
             source = "models/minilm"
             kind = "embedder"
+            precision = "int8"
             [aliases]
             "text-embedding-3-small" = "minilm:document"
         "#;
@@ -227,6 +236,7 @@ mod tests {
         assert_eq!(file.models[0].name.as_deref(), Some("zembed-1"));
         assert_eq!(file.models[0].licences, Licences::Accepted);
         assert_eq!(file.models[1].kind, Some(elodex_server::ModelKind::Embedder));
+        assert_eq!((file.models[0].precision, file.models[1].precision), (None, Some(Precision::Int8)));
         assert_eq!(file.aliases["text-embedding-3-small"], "minilm:document");
     }
 
@@ -241,6 +251,8 @@ mod tests {
             problem("[[models]]\nsourse = \"a\"").ends_with("unknown key `sourse`; the nearest is `source`")
         );
         assert!(problem("[[models]]\nname = \"a\"").contains("`source` is missing"));
+        let wrong = problem("[[models]]\nsource = \"a\"\nprecision = \"int4\"");
+        assert!(wrong.ends_with("`int4` is no precision; use `f32` or `int8`"), "{wrong}");
         assert!(problem("[threads]\nx = 1").contains("`threads` is a table"));
         assert!(problem("threads = ").contains("`f.toml` is not usable"));
     }

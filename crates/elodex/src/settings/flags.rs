@@ -80,8 +80,16 @@ pub(crate) trait Choice {
 pub(crate) struct OfModel;
 
 impl Choice for OfModel {
-    const KEYS: &[&str] =
-        &["threads", "isa", "batch_tokens", "request_bytes", "memory_bytes", "result_bytes", "truncation"];
+    const KEYS: &[&str] = &[
+        "threads",
+        "isa",
+        "model_precision",
+        "batch_tokens",
+        "request_bytes",
+        "memory_bytes",
+        "result_bytes",
+        "truncation",
+    ];
 }
 
 /// Settings that matter to a data directory worked on by this process.
@@ -89,8 +97,31 @@ impl Choice for OfModel {
 pub(crate) struct OfStore;
 
 impl Choice for OfStore {
-    const KEYS: &[&str] =
-        &["data_dir", "default_embedder", "default_reranker", "threads", "isa", "batch_tokens"];
+    const KEYS: &[&str] = &[
+        "data_dir",
+        "default_embedder",
+        "default_reranker",
+        "threads",
+        "isa",
+        "model_precision",
+        "batch_tokens",
+    ];
+}
+
+/// Settings that matter to a model that is only looked at.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OfLook;
+
+impl Choice for OfLook {
+    const KEYS: &[&str] = &["isa", "model_precision"];
+}
+
+/// Settings that matter to work on a model.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OfWork;
+
+impl Choice for OfWork {
+    const KEYS: &[&str] = &["threads", "isa"];
 }
 
 /// The flags of the settings of a [`Choice`]; the others have none at that command.
@@ -99,6 +130,12 @@ pub(crate) struct ChosenFlags<C>(pub(crate) SettingFlags, PhantomData<C>);
 
 /// The flags of commands that run a model.
 pub(crate) type LocalFlags = ChosenFlags<OfModel>;
+
+/// The flags of commands that look at a model.
+pub(crate) type LookFlags = ChosenFlags<OfLook>;
+
+/// The flags of commands that work on a model.
+pub(crate) type WorkFlags = ChosenFlags<OfWork>;
 
 /// The flags of commands that work on a data directory.
 pub(crate) type StoreFlags = ChosenFlags<OfStore>;

@@ -10,13 +10,13 @@ mod flags;
 mod values;
 
 pub(crate) use file::{ConfigFile, Licences, ModelEntry, folder};
-pub(crate) use flags::{LocalFlags, SettingFlags, Sources, StoreFlags};
+pub(crate) use flags::{LocalFlags, LookFlags, SettingFlags, Sources, StoreFlags, WorkFlags};
 pub(crate) use values::{DataDir, Index};
 
 use values::{Bytes, Limit, List, Maybe, Seconds, Url, Value};
 
 use anyhow::Context as _;
-use elodex_kernels::Isa;
+use elodex_kernels::{Isa, Precision};
 use elodex_server::telemetry::LogFormat;
 use elodex_types::TruncationPolicy;
 use std::net::SocketAddr;
@@ -128,7 +128,8 @@ settings! {
     "Time the chat model gets before a search goes on without it" rewriter_timeout: Seconds = "5s";
     "Where clients reach this server, for the addresses of files; empty for what each request names" public_url: Maybe<Url> = "";
     "Threads that run models; 0 for as many as there are processors" threads: usize = "0";
-    "Instruction set: scalar, neon, avx2, avx512; empty for the best there is" isa: Maybe<Isa> = "";
+    "Instruction set: scalar, neon, neon-dot, neon-i8mm, avx2, avx-vnni, avx512, avx512-vnni; empty for the best there is" isa: Maybe<Isa> = "";
+    "Numbers that models run in: f32, int8; empty for what the files of each say" model_precision: Maybe<Precision> = "";
     "Tokens in one packed batch" batch_tokens: usize = "8192";
     "Text waiting per model; more is answered with 503" queue_bytes: Bytes = "256MiB";
     "Waiting text one key may hold while others wait; more is answered with 429" key_queue_bytes: Bytes = "64MiB";
@@ -186,6 +187,13 @@ mod tests {
         for definition in DEFINITIONS {
             assert_eq!((definition.check)(definition.default), Ok(()), "{}", definition.key);
         }
+    }
+
+    #[test]
+    fn every_instruction_set_is_named() {
+        let isa = DEFINITIONS.iter().find(|definition| definition.key == "isa").unwrap();
+        let named = isa.doc.split([' ', ',', ';']).filter(|word| word.parse::<Isa>().is_ok()).count();
+        assert_eq!(named, Isa::ALL.len(), "{}", isa.doc);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The types of settings, each with its text form.
 
-use elodex_kernels::Isa;
+use elodex_kernels::{Isa, Precision};
 use elodex_server::telemetry::LogFormat;
 use elodex_types::TruncationPolicy;
 use std::net::SocketAddr;
@@ -272,6 +272,14 @@ impl Value for Isa {
 
     fn parse(text: &str) -> Result<Self, String> {
         text.parse().map_err(|error: elodex_kernels::ParseIsaError| error.to_string())
+    }
+}
+
+impl Value for Precision {
+    const FORM: &'static str = "PRECISION";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|error: elodex_kernels::ParsePrecisionError| error.to_string())
     }
 }
 
