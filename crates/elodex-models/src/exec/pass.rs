@@ -198,7 +198,13 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn feed_forward_rows(&self, index: usize, attended: &[f32], hidden: &mut [f32], buffers: FeedForward<'_>) {
+    fn feed_forward_rows(
+        &self,
+        index: usize,
+        attended: &[f32],
+        hidden: &mut [f32],
+        buffers: FeedForward<'_>,
+    ) {
         let Backbone { spec, weights, kernels, .. } = self.backbone;
         let layer = &weights.layers[index];
         let FeedForward { other, wide, gated } = buffers;
