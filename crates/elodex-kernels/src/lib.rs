@@ -42,7 +42,7 @@ pub use activation::Activation;
 pub use attention::{Attention, RelativeBias};
 pub use gemm::Epilogue;
 pub use isa::{Isa, Kernels, ParseIsaError};
-pub use pack::{BytePanels, PackedMatrix, SharedBytes};
+pub use pack::{BytePanels, PackedMatrix, Rounding, SharedBytes};
 pub use parallel::Parallelism;
 pub use precision::{ParsePrecisionError, Precision};
 pub use rope::RopeTable;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crate::isa::{Isa, Kernels};
 use crate::memory::AlignedBuffer;
-use crate::precision::Precision;
 
 /// Outputs of a panel of bytes, the same for every instruction set, so that packed weights can lie in files: a multiple
 /// of every tile's columns.
@@ -50,6 +49,33 @@ pub struct BytePanels {
     input_factors: Vec<f32>,
 }
 
+/// How finite values that share a scale become signed bytes: value ≈ scale · byte, scale = max |value| / 127.
+#[derive(Debug, Clone, Copy)]
+pub struct Rounding {
+    scale: f32,
+    inverse: f32,
+}
+
+impl Rounding {
+    /// That of `values`.
+    pub fn of(values: &[f32]) -> Self {
+        let scale = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs())) / 127.0;
+        // Of values so small that their scale is no normal number nothing would be left anyway.
+        let inverse = if scale.is_normal() { 1.0 / scale } else { 0.0 };
+        Self { scale, inverse }
+    }
+
+    /// The scale.
+    pub fn scale(self) -> f32 {
+        self.scale
+    }
+
+    /// One of the values as a byte.
+    pub fn byte(self, value: f32) -> i8 {
+        (value * self.inverse).round_ties_even().clamp(-127.0, 127.0) as i8
+    }
+}
+
 /// Bytes that somebody owns: a memory-mapped file, or a vector.
 #[derive(Clone)]
 pub struct SharedBytes {
@@ -92,14 +118,6 @@ impl PackedMatrix {
     /// Inputs.
     pub fn k(&self) -> usize {
         self.k
-    }
-
-    /// The numbers it is kept and multiplied in.
-    pub fn precision(&self) -> Precision {
-        match self.panels {
-            Panels::F32(_) => Precision::F32,
-            Panels::Int8(_) => Precision::Int8,
-        }
     }
 
     /// Its panels of 8-bit integers, if it has such.
@@ -169,6 +187,16 @@ impl FloatPanels {
 }
 
 impl BytePanels {
+    /// Shape of the packed bytes of `[n, k]` weights.
+    pub fn shape(n: usize, k: usize) -> [usize; 4] {
+        [n.div_ceil(BYTE_PANEL), k.div_ceil(4), BYTE_PANEL, 4]
+    }
+
+    /// Shape of their scales, one for every `group` inputs.
+    pub fn scales_shape(n: usize, k: usize, group: usize) -> [usize; 2] {
+        [k.div_ceil(group), n.next_multiple_of(BYTE_PANEL)]
+    }
+
     /// The packed bytes.
     pub fn bytes(&self) -> &[u8] {
         self.bytes.as_slice()
@@ -300,16 +328,13 @@ impl PackedMatrix {
             };
             let panel = &mut bytes[output / BYTE_PANEL * BYTE_PANEL * depth..][..BYTE_PANEL * depth];
             for (index, values) in row.chunks(group).enumerate() {
-                let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
                 assert!(values.iter().all(|value| value.is_finite()), "weight {output} is not finite");
-                let scale = largest / 127.0;
-                scales[index * padded + output] = scale;
-                // Of weights so small that their scale is no normal number nothing would be left anyway.
-                let inverse = if scale.is_normal() { 1.0 / scale } else { 0.0 };
+                let rounding = Rounding::of(values);
+                scales[index * padded + output] = rounding.scale();
                 for (offset, value) in values.iter().enumerate() {
                     let input = index * group + offset;
                     let place = (input / 4 * BYTE_PANEL + output % BYTE_PANEL) * 4 + input % 4;
-                    panel[place] = (value * inverse).round_ties_even().clamp(-127.0, 127.0) as i8 as u8;
+                    panel[place] = rounding.byte(*value) as u8;
                 }
             }
         }

@@ -4,8 +4,8 @@ mod common;
 mod reference;
 
 use common::{activated, every_isa, noise};
-use elodex_kernels::{Activation, Attention, Epilogue, Parallelism, Precision, RelativeBias, RopeTable};
-use reference::attention_reference;
+use elodex_kernels::{Activation, Epilogue, Parallelism, Precision, RopeTable};
+use reference::{attention_of_large_scores, attention_reference, every_attention_form};
 
 const ACTIVATIONS: [Activation; 7] = [
     Activation::Identity,
@@ -295,68 +295,18 @@ fn rope_rotates_leading_heads() {
 
 #[test]
 fn attention_matches_in_every_form() {
-    let offsets: &[usize] = if cfg!(miri) { &[0, 1, 1, 14] } else { &[0, 1, 1, 18, 51, 52, 352] };
-    let heads: &[_] =
-        if cfg!(miri) { &[(2, 1, 7)] } else { &[(2, 2, 32), (4, 2, 7), (3, 1, 64), (2, 1, 130)] };
-    let tokens = offsets[offsets.len() - 1];
     for kernels in every_isa() {
-        for &(heads, kv_heads, head_dim) in heads {
-            let qkv: Vec<f32> = noise(tokens * (heads + 2 * kv_heads) * head_dim, 14)
-                .iter()
-                .map(|value| value * 2.0)
-                .collect();
-            let table = noise(heads * 41, 15);
-            let bias = RelativeBias { table: &table, radius: 20 };
-            for causal in [false, true] {
-                for window in [None, Some(0), Some(5), Some(130), Some(usize::MAX)] {
-                    for relative_bias in [None, Some(bias)] {
-                        let attention = Attention {
-                            qkv: &qkv,
-                            offsets,
-                            heads,
-                            kv_heads,
-                            head_dim,
-                            scale: 1.0 / (head_dim as f32).sqrt(),
-                            precision: Precision::F32,
-                            causal,
-                            window,
-                            relative_bias,
-                        };
-                        let mut out = vec![f32::NAN; tokens * heads * head_dim];
-                        kernels.attention(&attention, &mut out, Parallelism::Serial);
-                        let what = format!(
-                            "{} attention {heads}/{kv_heads}×{head_dim} causal {causal} window {window:?}",
-                            kernels.isa()
-                        );
-                        // Scores of size ~5 carry errors of ~1e-6, which the exponential passes on.
-                        assert_close(&out, &attention_reference(&attention), 5e-6, &what);
-                    }
-                }
-            }
-        }
+        every_attention_form(kernels, Precision::F32, |attention, out, what| {
+            // Scores of size ~5 carry errors of ~1e-6, which the exponential passes on.
+            assert_close(out, &attention_reference(attention), 5e-6, what);
+        });
     }
 }
 
 #[test]
 fn attention_survives_large_scores() {
     for kernels in every_isa() {
-        // Scores of ±10⁴: without subtracting the largest, the exponentials would overflow.
-        let mut qkv = noise(40 * 3 * 8, 16);
-        qkv.iter_mut().for_each(|value| *value *= 60.0);
-        let attention = Attention {
-            qkv: &qkv,
-            offsets: &[0, 40],
-            heads: 1,
-            kv_heads: 1,
-            head_dim: 8,
-            scale: 1.0,
-            precision: Precision::F32,
-            causal: false,
-            window: None,
-            relative_bias: None,
-        };
-        let mut out = vec![0.0; 40 * 8];
-        kernels.attention(&attention, &mut out, Parallelism::Serial);
+        let out = attention_of_large_scores(kernels, Precision::F32);
         assert!(out.iter().all(|value| value.is_finite() && value.abs() <= 60.001), "{}", kernels.isa());
     }
 }

@@ -5,10 +5,8 @@ mod common;
 mod reference;
 
 use common::{activated, every_isa, noise};
-use elodex_kernels::{
-    Activation, Attention, Epilogue, PackedMatrix, Parallelism, Precision, RelativeBias, SharedBytes,
-};
-use reference::attention_reference;
+use elodex_kernels::{Activation, Epilogue, PackedMatrix, Parallelism, Precision, SharedBytes};
+use reference::{attention_of_large_scores, attention_reference, every_attention_form};
 use std::sync::Arc;
 
 const PLAIN: Epilogue<'_> = Epilogue { bias: None, activation: Activation::Identity, residual: None };
@@ -239,77 +237,27 @@ fn packed_bytes_can_be_taken_from_elsewhere() {
 
 #[test]
 fn attention_is_near_in_every_form() {
-    let offsets: &[usize] = if cfg!(miri) { &[0, 1, 1, 14] } else { &[0, 1, 1, 18, 51, 52, 352] };
-    let heads: &[_] =
-        if cfg!(miri) { &[(2, 1, 7)] } else { &[(2, 2, 32), (4, 2, 7), (3, 1, 64), (2, 1, 130)] };
-    let tokens = offsets[offsets.len() - 1];
     for kernels in every_isa() {
-        for &(heads, kv_heads, head_dim) in heads {
-            let qkv: Vec<f32> = noise(tokens * (heads + 2 * kv_heads) * head_dim, 14)
+        every_attention_form(kernels, Precision::Int8, |attention, out, what| {
+            let errors: Vec<f64> = attention_reference(attention)
                 .iter()
-                .map(|value| value * 2.0)
+                .zip(out)
+                .map(|(expected, value)| (f64::from(*value) - expected).abs())
                 .collect();
-            let table = noise(heads * 41, 15);
-            let bias = RelativeBias { table: &table, radius: 20 };
-            for causal in [false, true] {
-                for window in [None, Some(0), Some(5), Some(130), Some(usize::MAX)] {
-                    for relative_bias in [None, Some(bias)] {
-                        let attention = Attention {
-                            qkv: &qkv,
-                            offsets,
-                            heads,
-                            kv_heads,
-                            head_dim,
-                            scale: 1.0 / (head_dim as f32).sqrt(),
-                            precision: Precision::Int8,
-                            causal,
-                            window,
-                            relative_bias,
-                        };
-                        let mut out = vec![f32::NAN; tokens * heads * head_dim];
-                        kernels.attention(&attention, &mut out, Parallelism::Serial);
-                        let what = format!(
-                            "{} attention {heads}/{kv_heads}×{head_dim} causal {causal} window {window:?}",
-                            kernels.isa()
-                        );
-                        let errors: Vec<f64> = attention_reference(&attention)
-                            .iter()
-                            .zip(&out)
-                            .map(|(expected, value)| (f64::from(*value) - expected).abs())
-                            .collect();
-                        let largest = errors.iter().fold(0.0_f64, |largest, &error| largest.max(error));
-                        let square =
-                            errors.iter().map(|error| error * error).sum::<f64>() / errors.len() as f64;
-                        // Scores of about 5 are off by 0.03 where rounding of queries and keys adds up, which turns into 3 %
-                        // of values up to 2.
-                        assert!(largest <= 0.06, "{what}: off by {largest}");
-                        assert!(square.sqrt() <= 0.006, "{what}: off by {} on average", square.sqrt());
-                    }
-                }
-            }
-        }
+            let largest = errors.iter().fold(0.0_f64, |largest, &error| largest.max(error));
+            let square = errors.iter().map(|error| error * error).sum::<f64>() / errors.len() as f64;
+            // Scores of about 5 are off by 0.03 where rounding of queries and keys adds up, which turns into 3 % of
+            // values up to 2.
+            assert!(largest <= 0.06, "{what}: off by {largest}");
+            assert!(square.sqrt() <= 0.006, "{what}: off by {} on average", square.sqrt());
+        });
     }
 }
 
 #[test]
 fn attention_survives_large_scores() {
     for kernels in every_isa() {
-        let mut qkv = noise(40 * 3 * 8, 16);
-        qkv.iter_mut().for_each(|value| *value *= 60.0);
-        let attention = Attention {
-            qkv: &qkv,
-            offsets: &[0, 40],
-            heads: 1,
-            kv_heads: 1,
-            head_dim: 8,
-            scale: 1.0,
-            precision: Precision::Int8,
-            causal: false,
-            window: None,
-            relative_bias: None,
-        };
-        let mut out = vec![0.0; 40 * 8];
-        kernels.attention(&attention, &mut out, Parallelism::Serial);
+        let out = attention_of_large_scores(kernels, Precision::Int8);
         assert!(out.iter().all(|value| value.is_finite() && value.abs() <= 60.5), "{}", kernels.isa());
     }
 }

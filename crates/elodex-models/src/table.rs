@@ -1,6 +1,6 @@
 //! The table of token vectors, whose rows are looked up and never multiplied.
 
-use elodex_kernels::SharedBytes;
+use elodex_kernels::{Rounding, SharedBytes};
 
 /// `[rows, width]` in f32, or as signed bytes with a scale per row.
 #[derive(Debug, Clone)]
@@ -28,16 +28,14 @@ impl Table {
         Self { name: name.to_owned(), width, values: Values::Int8 { bytes, scales } }
     }
 
-    /// Rounds finite f32 values to signed bytes: scale = max |value| / 127 of a row.
+    /// Rounds finite f32 values to signed bytes, row by row.
     pub(crate) fn quantise(name: &str, values: &[f32], width: usize) -> Self {
         let mut bytes = Vec::with_capacity(values.len());
         let mut scales = Vec::with_capacity(values.len() / width);
         for row in values.chunks_exact(width) {
-            let scale = row.iter().fold(0.0_f32, |largest, value| largest.max(value.abs())) / 127.0;
-            let inverse = if scale.is_normal() { 1.0 / scale } else { 0.0 };
-            let round = |value: &f32| (value * inverse).round_ties_even().clamp(-127.0, 127.0) as i8 as u8;
-            bytes.extend(row.iter().map(round));
-            scales.push(scale);
+            let rounding = Rounding::of(row);
+            bytes.extend(row.iter().map(|value| rounding.byte(*value) as u8));
+            scales.push(rounding.scale());
         }
         Self::from_bytes(name, bytes.into(), scales, width)
     }

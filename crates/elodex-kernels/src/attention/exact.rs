@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::KEY_BLOCK;
-use super::head::HeadTask;
+use super::head::{HeadTask, divide};
 use crate::dispatch::Operation;
 use crate::gemm::tile::{self, Operands, columns};
 use crate::math;
@@ -93,7 +93,7 @@ fn tile<S: Simd>(task: &HeadTask<'_>, simd: S, queries: Range<usize>, scratch: &
         // value of a head.
         unsafe { accumulate_tall(simd, head_dim, value_columns, scratch.output, !is_first) };
     }
-    softmax.divide(simd, scratch.output);
+    divide(simd, softmax.sum, scratch.output);
     task.store_transposed(simd, &queries, scratch.output);
 }
 
@@ -151,15 +151,5 @@ impl<V: Copy> RunningSoftmax<V> {
             }
         }
         self.largest = largest;
-    }
-
-    #[inline(always)]
-    fn divide<S: Simd<Vector = V>>(&self, simd: S, output: &mut [f32]) {
-        let factors = self.sum.map(|sum| simd.div(simd.splat(1.0), sum));
-        for row in output.chunks_exact_mut(columns::<S>()) {
-            for (value, factor) in row.chunks_exact_mut(S::LANES).zip(factors) {
-                simd.store(simd.mul(simd.load(value), factor), value);
-            }
-        }
     }
 }

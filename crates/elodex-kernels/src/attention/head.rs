@@ -132,6 +132,17 @@ impl HeadTask<'_> {
     }
 }
 
+/// Divides each query's `output[value][query]` by its sum of weights.
+#[inline(always)]
+pub(super) fn divide<S: Simd>(simd: S, sum: [S::Vector; 2], output: &mut [f32]) {
+    let factors = sum.map(|sum| simd.div(simd.splat(1.0), sum));
+    for row in output.chunks_exact_mut(columns::<S>()) {
+        for (value, factor) in row.chunks_exact_mut(S::LANES).zip(factors) {
+            simd.store(simd.mul(simd.load(value), factor), value);
+        }
+    }
+}
+
 /// Writes the transpose of `source[rows][columns]` to `target`, rows lying the given distances apart.
 ///
 /// # Safety

@@ -10,7 +10,7 @@ use std::f32::consts::LOG2_E;
 use std::ops::Range;
 
 use super::KEY_BLOCK;
-use super::head::HeadTask;
+use super::head::{HeadTask, divide};
 use crate::dispatch::Operation;
 use crate::gemm::byte_tile::{self, ByteOperands, Sink, Unsigned};
 use crate::gemm::tile::columns;
@@ -318,7 +318,7 @@ fn tile<S: Simd>(
             byte_tile::accumulate(simd, head_dim, Unsigned::Right, operands, start, &mut sink);
         }
     }
-    softmax.divide(simd, scratch.output);
+    divide(simd, softmax.sum, scratch.output);
     task.store_transposed(simd, &queries, scratch.output);
 }
 
@@ -492,15 +492,5 @@ impl<V: Copy> Weights<V> {
             self.largest[half] = largest_of_all;
         }
         share
-    }
-
-    #[inline(always)]
-    fn divide<S: Simd<Vector = V>>(&self, simd: S, output: &mut [f32]) {
-        let factors = self.sum.map(|sum| simd.div(simd.splat(1.0), sum));
-        for row in output.chunks_exact_mut(columns::<S>()) {
-            for (value, factor) in row.chunks_exact_mut(S::LANES).zip(factors) {
-                simd.store(simd.mul(simd.load(value), factor), value);
-            }
-        }
     }
 }

@@ -3,14 +3,12 @@
 //! A tile carries its partial sums through the output between blocks of the depth, so every output is one chain of
 //! multiply-adds over k whatever the blocking.
 
-use std::ops::Range;
-
-use super::epilogue::{Epilogue, TilePlace};
+use super::epilogue::TilePlace;
 use super::tile::{self, Operands, columns};
-use super::{MAX_TILE, Tile};
+use super::{Block, MAX_TILE, Size, Tile};
 use crate::dispatch::Operation;
 use crate::pack::FloatPanels;
-use crate::parallel::{SharedOutput, part};
+use crate::parallel::part;
 use crate::simd::Simd;
 
 /// Steps of the depth at a time: a panel's block stays in the second-level cache beside the rows' block.
@@ -25,29 +23,13 @@ pub(super) fn scratch_length(rows: usize) -> usize {
     rows * ROW_STRIDE
 }
 
-/// One task: some tiles of rows by some panels.
-pub(super) struct ExactBlock<'a, F> {
-    pub(super) a: &'a [f32],
-    pub(super) k: usize,
-    pub(super) n: usize,
-    pub(super) weight: &'a FloatPanels,
-    pub(super) epilogue: Epilogue<'a>,
-    pub(super) out: SharedOutput<'a>,
-    pub(super) rows: Range<usize>,
-    pub(super) tile_starts: F,
-    pub(super) tiles: Range<usize>,
-    pub(super) panels: Range<usize>,
-    /// `[rows][ROW_STRIDE]`
-    pub(super) scratch: &'a mut [f32],
-}
-
-impl<F: Fn(usize) -> usize> Operation for ExactBlock<'_, F> {
+impl<F: Fn(usize) -> usize> Operation for Block<'_, FloatPanels, F> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let first_row = self.rows.start;
-        let (k, n) = (self.k, self.n);
+        let Size { k, n, rows, tiles, panels } = self.size;
+        let first_row = rows.start;
         let depth_blocks = k.div_ceil(DEPTH_BLOCK).max(1);
         let mut tile = Tile([0.0; MAX_TILE]);
         for depth_block in 0..depth_blocks {
@@ -56,10 +38,10 @@ impl<F: Fn(usize) -> usize> Operation for ExactBlock<'_, F> {
                 let from = (first_row + row) * k;
                 copy[..depth.len()].copy_from_slice(&self.a[from + depth.start..from + depth.end]);
             }
-            for panel in self.panels.clone() {
+            for panel in panels.clone() {
                 let right =
                     &self.weight.panel(panel, k)[depth.start * columns::<S>()..depth.end * columns::<S>()];
-                for tile_index in self.tiles.clone() {
+                for tile_index in tiles.clone() {
                     let row = (self.tile_starts)(tile_index);
                     let tile_rows = (self.tile_starts)(tile_index + 1) - row;
                     let left = &self.scratch[(row - first_row) * ROW_STRIDE..];

@@ -7,9 +7,9 @@ mod exact;
 mod quantised;
 pub(crate) mod tile;
 
+use std::ops::Range;
+
 pub use self::epilogue::Epilogue;
-use self::exact::ExactBlock;
-use self::quantised::QuantisedBlock;
 use self::tile::columns;
 use crate::dispatch::Operation;
 use crate::isa::Kernels;
@@ -80,44 +80,41 @@ impl Kernels {
             let tile_starts = |tile| part(m, tiles, tile).start;
             let rows = tile_starts(tiles_of_block.start)..tile_starts(tiles_of_block.end);
             let panels = part(weight.panel_count(), column_blocks, task % column_blocks);
+            let size = Size { k, n, rows, tiles: tiles_of_block, panels };
             match &weight.panels {
-                Panels::F32(weight) => with_scratch(exact::scratch_length(rows.len()), |scratch| {
-                    let tiles = tiles_of_block;
-                    self.dispatch(ExactBlock {
-                        a,
-                        k,
-                        n,
-                        weight,
-                        epilogue,
-                        out,
-                        rows,
-                        tile_starts,
-                        tiles,
-                        panels,
-                        scratch,
-                    });
+                Panels::F32(weight) => with_scratch(exact::scratch_length(size.rows.len()), |scratch| {
+                    self.dispatch(Block { a, weight, epilogue, out, size, tile_starts, scratch });
                 }),
                 Panels::Int8(weight) => {
-                    with_scratch(quantised::scratch_length(rows.len(), weight, k), |scratch| {
-                        let tiles = tiles_of_block;
-                        self.dispatch(QuantisedBlock {
-                            a,
-                            k,
-                            n,
-                            weight,
-                            epilogue,
-                            out,
-                            rows,
-                            tile_starts,
-                            tiles,
-                            panels,
-                            scratch,
-                        });
+                    with_scratch(quantised::scratch_length(size.rows.len(), weight, k), |scratch| {
+                        self.dispatch(Block { a, weight, epilogue, out, size, tile_starts, scratch });
                     });
                 }
             }
         });
     }
+}
+
+/// One task: some tiles of rows by some panels of a weight `W`.
+struct Block<'a, W, F> {
+    a: &'a [f32],
+    weight: &'a W,
+    epilogue: Epilogue<'a>,
+    out: SharedOutput<'a>,
+    size: Size,
+    /// The row each tile starts at.
+    tile_starts: F,
+    /// As long as the precision's `scratch_length`.
+    scratch: &'a mut [f32],
+}
+
+/// Which part of a product a [`Block`] is.
+struct Size {
+    k: usize,
+    n: usize,
+    rows: Range<usize>,
+    tiles: Range<usize>,
+    panels: Range<usize>,
 }
 
 /// Blocks of rows and of panels to cut an output into for this many threads: at least `row_blocks`, up to

@@ -8,14 +8,13 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::byte_tile::{self, ByteOperands, Sink, Unsigned};
-use super::epilogue::{Epilogue, TilePlace, WholeRows};
+use super::epilogue::{TilePlace, WholeRows};
 use super::tile::columns;
-use super::{MAX_TILE, Tile};
+use super::{Block, MAX_TILE, Size, Tile};
 use crate::activation::{Activation, CoarseGelu, Function, Identity};
 use crate::dispatch::Operation;
 use crate::memory::bytes_of;
 use crate::pack::{BYTE_PANEL, BytePanels};
-use crate::parallel::SharedOutput;
 use crate::simd::{MAX_LANES, Simd};
 
 /// Independent minima, maxima and sums, so that one need not wait for the last.
@@ -43,31 +42,16 @@ fn row_stride(k: usize) -> usize {
     64 * (k.div_ceil(64) | 1)
 }
 
-/// One task: some tiles of rows by some panels.
-pub(super) struct QuantisedBlock<'a, F> {
-    pub(super) a: &'a [f32],
-    pub(super) k: usize,
-    pub(super) n: usize,
-    pub(super) weight: &'a BytePanels,
-    pub(super) epilogue: Epilogue<'a>,
-    pub(super) out: SharedOutput<'a>,
-    pub(super) rows: Range<usize>,
-    pub(super) tile_starts: F,
-    pub(super) tiles: Range<usize>,
-    pub(super) panels: Range<usize>,
-    /// See [`scratch_length`].
-    pub(super) scratch: &'a mut [f32],
-}
-
-impl<F: Fn(usize) -> usize> Operation for QuantisedBlock<'_, F> {
+impl<F: Fn(usize) -> usize> Operation for Block<'_, BytePanels, F> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let (k, n, weight, first_row) = (self.k, self.n, self.weight, self.rows.start);
+        let Size { k, n, rows, tiles, panels } = self.size;
+        let (weight, first_row, row_count) = (self.weight, rows.start, rows.len());
         let (groups, stride) = (weight.groups(k), row_stride(k));
-        let (scales, rest) = self.scratch.split_at_mut(self.rows.len() * groups);
-        let (zeros, bytes) = rest.split_at_mut(self.rows.len() * groups);
+        let (scales, rest) = self.scratch.split_at_mut(row_count * groups);
+        let (zeros, bytes) = rest.split_at_mut(row_count * groups);
         let bytes = bytes_of(bytes);
         for (index, bytes) in bytes.chunks_exact_mut(stride).enumerate() {
             let row = &self.a[(first_row + index) * k..][..k];
@@ -84,9 +68,9 @@ impl<F: Fn(usize) -> usize> Operation for QuantisedBlock<'_, F> {
         }
 
         let mut tile = Tile([0.0; MAX_TILE]);
-        for column in self.panels.flat_map(|panel| panel_columns::<S>(panel, n)) {
+        for column in panels.flat_map(|panel| panel_columns::<S>(panel, n)) {
             let panel = weight.panel(column / BYTE_PANEL, k);
-            for tile_index in self.tiles.clone() {
+            for tile_index in tiles.clone() {
                 let row = (self.tile_starts)(tile_index);
                 let rows = (self.tile_starts)(tile_index + 1) - row;
                 let first = row - first_row;

@@ -1,6 +1,72 @@
 //! What kernels are compared with.
 
-use elodex_kernels::Attention;
+use crate::common::noise;
+use elodex_kernels::{Attention, Kernels, Parallelism, Precision, RelativeBias};
+
+/// Runs attention with every mask, with and without a bias, on heads of several shapes, and hands each with its output
+/// and its name to `check`.
+pub(crate) fn every_attention_form(
+    kernels: Kernels,
+    precision: Precision,
+    mut check: impl FnMut(&Attention<'_>, &[f32], &str),
+) {
+    let offsets: &[usize] = if cfg!(miri) { &[0, 1, 1, 14] } else { &[0, 1, 1, 18, 51, 52, 352] };
+    let heads: &[_] =
+        if cfg!(miri) { &[(2, 1, 7)] } else { &[(2, 2, 32), (4, 2, 7), (3, 1, 64), (2, 1, 130)] };
+    let tokens = offsets[offsets.len() - 1];
+    for &(heads, kv_heads, head_dim) in heads {
+        let qkv: Vec<f32> =
+            noise(tokens * (heads + 2 * kv_heads) * head_dim, 14).iter().map(|value| value * 2.0).collect();
+        let table = noise(heads * 41, 15);
+        let bias = RelativeBias { table: &table, radius: 20 };
+        for causal in [false, true] {
+            for window in [None, Some(0), Some(5), Some(130), Some(usize::MAX)] {
+                for relative_bias in [None, Some(bias)] {
+                    let attention = Attention {
+                        qkv: &qkv,
+                        offsets,
+                        heads,
+                        kv_heads,
+                        head_dim,
+                        scale: 1.0 / (head_dim as f32).sqrt(),
+                        precision,
+                        causal,
+                        window,
+                        relative_bias,
+                    };
+                    let mut out = vec![f32::NAN; tokens * heads * head_dim];
+                    kernels.attention(&attention, &mut out, Parallelism::Serial);
+                    let what = format!(
+                        "{} attention {heads}/{kv_heads}×{head_dim} causal {causal} window {window:?}",
+                        kernels.isa()
+                    );
+                    check(&attention, &out, &what);
+                }
+            }
+        }
+    }
+}
+
+/// Attention over values up to 60 and scores of ±10⁴: without subtracting the largest, the exponentials would overflow.
+pub(crate) fn attention_of_large_scores(kernels: Kernels, precision: Precision) -> Vec<f32> {
+    let mut qkv = noise(40 * 3 * 8, 16);
+    qkv.iter_mut().for_each(|value| *value *= 60.0);
+    let attention = Attention {
+        qkv: &qkv,
+        offsets: &[0, 40],
+        heads: 1,
+        kv_heads: 1,
+        head_dim: 8,
+        scale: 1.0,
+        precision,
+        causal: false,
+        window: None,
+        relative_bias: None,
+    };
+    let mut out = vec![0.0; 40 * 8];
+    kernels.attention(&attention, &mut out, Parallelism::Serial);
+    out
+}
 
 /// Attention in f64.
 pub(crate) fn attention_reference(attention: &Attention<'_>) -> Vec<f64> {

@@ -11,11 +11,8 @@ use crate::spec::{Linear, Norm};
 use crate::table::Table;
 use crate::weights::{WeightStore, int8_factors_name, int8_name};
 use crate::{Error, ErrorKind, Result};
-use elodex_kernels::{Activation, Kernels, PackedMatrix, Precision};
+use elodex_kernels::{Activation, BytePanels, Kernels, PackedMatrix, Precision};
 use serde::de::DeserializeOwned;
-
-/// Outputs of a panel of packed 8-bit integers: their tensors are `[⌈n/32⌉, ⌈k/4⌉, 32, 4]`.
-const PANEL: usize = 32;
 
 /// A configuration and the weights it describes.
 #[derive(Debug, Clone, Copy)]
@@ -169,11 +166,9 @@ impl<'a> Loader<'a> {
         if self.precision == Precision::F32 {
             return Ok(None);
         }
-        let (group, panels) = (self.group_of(columns), rows.div_ceil(PANEL));
-        let scales = [columns.div_ceil(group), panels * PANEL];
-        let Some((bytes, scales)) =
-            self.store.int8(name, &[panels, columns.div_ceil(4), PANEL, 4], &scales)?
-        else {
+        let group = self.group_of(columns);
+        let scales = BytePanels::scales_shape(rows, columns, group);
+        let Some((bytes, scales)) = self.store.int8(name, &BytePanels::shape(rows, columns), &scales)? else {
             return Ok(None);
         };
         let factors = self.input_factors(&int8_factors_name(name), columns)?;

@@ -1,6 +1,6 @@
 //! Which files of a source a bundle has as well.
 
-use crate::files::{ModelFiles, module_folders, read};
+use crate::files::{ModelFiles, SENTENCE_FILES, module_folders, read};
 use crate::hub::TERMS;
 use crate::{Error, ErrorKind, Result};
 use std::collections::BTreeSet;
@@ -10,18 +10,11 @@ const WEIGHTS: &str = "model.safetensors";
 
 /// What the transformer's folder, a module's folder and the root can hold besides the weights; nothing that is not
 /// fetched from the hub, where bundles may lie as well.
-const SMALL: [&str; 18] = [
+const SMALL: [&str; 11] = [
     "config.json",
     "config_sentence_transformers.json",
     "modules.json",
     "router_config.json",
-    "sentence_bert_config.json",
-    "sentence_roberta_config.json",
-    "sentence_distilbert_config.json",
-    "sentence_camembert_config.json",
-    "sentence_albert_config.json",
-    "sentence_xlm-roberta_config.json",
-    "sentence_xlnet_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -43,7 +36,7 @@ pub(super) fn listed(files: &ModelFiles) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for folder in module_folders(&files.dir)? {
         let folder = Path::new(&folder);
-        for name in SMALL.into_iter().chain([WEIGHTS]) {
+        for name in SMALL.into_iter().chain(SENTENCE_FILES).chain([WEIGHTS]) {
             let path = join(folder, name);
             if path != weights && files.dir.join(&path).is_file() {
                 found.insert(path);

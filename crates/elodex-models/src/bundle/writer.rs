@@ -13,7 +13,7 @@ use crate::spec::{LayerWeights, Linear};
 use crate::table::Table;
 use crate::weights::{WeightStore, int8_factors_name, int8_name, int8_scale_name, row_name};
 use crate::{Error, ErrorKind, Precision, Result};
-use elodex_kernels::Kernels;
+use elodex_kernels::{BytePanels, Kernels};
 use elodex_types::SpaceFingerprint;
 use safetensors::tensor::Dtype;
 use std::borrow::Cow;
@@ -21,9 +21,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-
-/// Outputs of a panel of packed 8-bit integers.
-const PANEL: usize = 32;
 
 /// Refuses what [`write()`] would refuse, before anybody calibrates or measures.
 ///
@@ -218,10 +215,10 @@ fn matrix<'a>(linear: &'a Linear, tensors: &mut Vec<Tensor<'a>>) -> Result<()> {
     tensors.push(Tensor {
         name: int8_name(&name),
         dtype: Dtype::I8,
-        shape: vec![outputs.div_ceil(PANEL), inputs.div_ceil(4), PANEL, 4],
+        shape: BytePanels::shape(outputs, inputs).to_vec(),
         bytes: Cow::Borrowed(panels.bytes()),
     });
-    let shape = vec![inputs.div_ceil(panels.group()), outputs.next_multiple_of(PANEL)];
+    let shape = BytePanels::scales_shape(outputs, inputs, panels.group()).to_vec();
     tensors.push(Tensor::f32(int8_scale_name(&name), shape, panels.all_scales()));
     if !panels.input_factors().is_empty() {
         tensors.push(Tensor::f32(int8_factors_name(&name), vec![inputs], panels.input_factors()));

@@ -16,7 +16,7 @@ const OFFSET_FAMILIES: [&str; 6] =
     ["roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer"];
 
 /// Names under which sentence-transformers has written its own configuration of the backbone.
-const SENTENCE_FILES: [&str; 7] = [
+pub(crate) const SENTENCE_FILES: [&str; 7] = [
     "sentence_bert_config.json",
     "sentence_roberta_config.json",
     "sentence_distilbert_config.json",

@@ -15,6 +15,7 @@ pub(crate) use modules::folders as module_folders;
 
 use crate::bundle::Manifest;
 use crate::{Error, ErrorKind, Precision, Result};
+pub(crate) use config::SENTENCE_FILES;
 use overrides::{Override, Overrides};
 use read::MAX_CONFIG_BYTES;
 use std::path::{Path, PathBuf};
