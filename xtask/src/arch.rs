@@ -11,7 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["elodex-types"],
     &["elodex-kernels", "elodex-dialects", "elodex-eval", "elodex-store", "elodex-text"],
     &["elodex-models", "elodex-report", "elodex-store-edge"],
-    &["elodex-engine"],
+    &["elodex-engine", "elodex-train"],
     &["elodex-search"],
     &["elodex-server"],
     &["elodex"],
@@ -33,6 +33,7 @@ const SYNCHRONOUS: &[&str] = &[
     "elodex-models",
     "elodex-engine",
     "elodex-search",
+    "elodex-train",
 ];
 
 /// What `SYNCHRONOUS` crates must not depend on.

@@ -1,0 +1,1 @@
+//! Which passages meet, and the durable log of how they fared.

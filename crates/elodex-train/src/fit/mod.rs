@@ -1,0 +1,1 @@
+//! From battles to one score per query and passage.

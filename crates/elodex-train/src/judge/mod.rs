@@ -1,0 +1,1 @@
+//! Who says which of two passages answers a query better.

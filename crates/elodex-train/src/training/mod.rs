@@ -1,0 +1,1 @@
+//! Losses, optimiser, schedules and checkpoints: from scores to weights.
