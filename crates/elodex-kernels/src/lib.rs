@@ -1,5 +1,5 @@
 //! CPU kernels with run-time ISA dispatch: GEMM over packed weights in f32 or by 8-bit integers, attention over packed variable-length
-//! batches, norms and activations.
+//! batches, norms and activations, and the derivatives of these.
 //!
 //! **Batch invariance.** Every kernel computes an output row by a fixed sequence of floating-point operations that
 //! depends on that row's inputs alone: not on the number of rows, their neighbours, the thread count or how the work
@@ -27,6 +27,7 @@ mod activation;
 mod attention;
 mod dispatch;
 mod gemm;
+mod gradient;
 mod isa;
 mod math;
 mod memory;

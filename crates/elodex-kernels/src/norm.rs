@@ -42,7 +42,7 @@ impl Operation for LayerNorm<'_> {
 
 /// Σ x
 #[inline(always)]
-fn sum<S: Simd>(simd: S, row: &[f32]) -> f32 {
+pub(crate) fn sum<S: Simd>(simd: S, row: &[f32]) -> f32 {
     let mut sums = [simd.splat(0.0); 2];
     for pair in row.chunks(2 * S::LANES) {
         for (chunk, sum) in pair.chunks(S::LANES).zip(&mut sums) {
@@ -54,7 +54,7 @@ fn sum<S: Simd>(simd: S, row: &[f32]) -> f32 {
 
 /// Σ (x − mean)²
 #[inline(always)]
-fn centred_square_sum<S: Simd>(simd: S, row: &[f32], mean: S::Vector) -> f32 {
+pub(crate) fn centred_square_sum<S: Simd>(simd: S, row: &[f32], mean: S::Vector) -> f32 {
     let mut sums = [simd.splat(0.0); 2];
     let mut whole = row.chunks_exact(2 * S::LANES);
     for pair in &mut whole {

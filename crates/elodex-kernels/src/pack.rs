@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use crate::isa::{Isa, Kernels};
 use crate::memory::AlignedBuffer;
+use crate::parallel::Parallelism;
+use rayon::prelude::*;
 
 /// Outputs of a panel of bytes, the same for every instruction set, so that packed weights can lie in files: a multiple
 /// of every tile's columns.
@@ -285,6 +287,37 @@ impl Kernels {
             }
         }
         PackedMatrix { n, k, panels: Panels::F32(FloatPanels { isa: self.isa(), width, values }) }
+    }
+
+    /// Packs the transpose of `values` `[k, n]` row-major.
+    ///
+    /// # Panics
+    /// If `values` does not hold n·k values.
+    pub fn pack_transposed(
+        self,
+        values: &[f32],
+        n: usize,
+        k: usize,
+        parallelism: Parallelism,
+    ) -> PackedMatrix {
+        assert_eq!(values.len(), n * k, "values are not [k, n] = [{k}, {n}]");
+        let width = self.tile_columns();
+        let mut packed = AlignedBuffer::zeros(n.div_ceil(width) * width * k);
+        let pack_panel = |(index, panel): (usize, &mut [f32])| {
+            let columns = index * width..n.min((index + 1) * width);
+            for (step, row) in panel.chunks_exact_mut(width).enumerate() {
+                row[..columns.len()].copy_from_slice(&values[step * n..][columns.clone()]);
+            }
+        };
+        let panels = &mut packed.as_mut_slice()[..n.div_ceil(width) * width * k];
+        let panel_length = (width * k).max(1);
+        match parallelism {
+            Parallelism::Serial => panels.chunks_exact_mut(panel_length).enumerate().for_each(pack_panel),
+            Parallelism::Pool => {
+                panels.par_chunks_exact_mut(panel_length).enumerate().for_each(pack_panel);
+            }
+        }
+        PackedMatrix { n, k, panels: Panels::F32(FloatPanels { isa: self.isa(), width, values: packed }) }
     }
 }
 
