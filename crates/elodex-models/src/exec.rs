@@ -10,7 +10,7 @@ mod plan;
 use self::pass::{Pass, Scratch};
 use self::plan::{MICRO_BATCH_TOKENS, Plan};
 use crate::Encoded;
-use crate::spec::{LayerWeights, Linear, TransformerSpec, Weights};
+use crate::spec::{LayerWeights, Learned, Linear, TransformerSpec, Weights};
 use elodex_kernels::{Kernels, Parallelism, Precision, RopeTable};
 use rayon::prelude::*;
 use std::cell::RefCell;
@@ -78,9 +78,10 @@ impl Backbone {
     pub fn weight_bytes(&self) -> u64 {
         let weights = &self.weights;
         let floats = |values: &Option<Vec<f32>>| values.as_ref().map_or(0, Vec::len);
+        let learned = |table: &Option<Learned>| table.as_ref().map_or(0, |table| table.values.len());
         let linears = weights.layers.iter().flat_map(LayerWeights::linears);
         let layers: usize = linears.map(|layer| layer.weight.bytes() + 4 * floats(&layer.bias)).sum();
-        let tables = weights.tokens.memory() + 4 * (floats(&weights.positions) + floats(&weights.segments));
+        let tables = weights.tokens.memory() + 4 * (learned(&weights.positions) + learned(&weights.segments));
         (tables + layers) as u64
     }
 

@@ -102,9 +102,20 @@ pub struct Linear {
     pub bias: Option<Vec<f32>>,
 }
 
+/// A table of vectors that are added to tokens'.
+#[derive(Debug)]
+pub struct Learned {
+    /// Of its tensor.
+    pub name: String,
+    /// `[rows, hidden]`
+    pub values: Vec<f32>,
+}
+
 /// The weights of one norm.
 #[derive(Debug)]
 pub struct Norm {
+    /// Names of its tensors: of the weight, and of the bias where it has one.
+    pub names: (String, Option<String>),
     /// `[hidden]`
     pub weight: Vec<f32>,
     /// `[hidden]`; RMSNorm has none.
@@ -117,9 +128,9 @@ pub struct Weights {
     /// `[vocab, hidden]`
     pub tokens: Table,
     /// `[position_offset + max_positions, hidden]`
-    pub positions: Option<Vec<f32>>,
+    pub positions: Option<Learned>,
     /// `[segments, hidden]`
-    pub segments: Option<Vec<f32>>,
+    pub segments: Option<Learned>,
     /// Behind the sum of the embeddings.
     pub embedding_norm: Option<Norm>,
     /// One per layer.

@@ -79,12 +79,12 @@ pub(super) fn backbone(
     let embeddings = format!("{prefix}embeddings");
     let weights = Weights {
         tokens: loader.table(&format!("{embeddings}.word_embeddings.weight"), config.vocab_size, hidden)?,
-        positions: Some(loader.matrix(
+        positions: Some(loader.learned(
             &format!("{embeddings}.position_embeddings.weight"),
             config.max_position_embeddings,
             hidden,
         )?),
-        segments: Some(loader.matrix(
+        segments: Some(loader.learned(
             &format!("{embeddings}.token_type_embeddings.weight"),
             config.type_vocab_size,
             hidden,

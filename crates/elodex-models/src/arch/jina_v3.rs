@@ -9,7 +9,7 @@ use super::sizes::{Sizes, check_sizes, rotary_layers, whole_head_rotary};
 use super::{Arch, Loader, Network};
 use crate::Result;
 use crate::exec::Backbone;
-use crate::spec::{LayerWeights, Linear, TransformerSpec, Weights};
+use crate::spec::{LayerWeights, Learned, Linear, TransformerSpec, Weights};
 use crate::table::Table;
 use serde::Deserialize;
 
@@ -119,11 +119,15 @@ impl Adapted<'_> {
 
     fn tokens(&self) -> Result<Table> {
         let name = "embeddings.word_embeddings";
-        self.loader.pack_table(name, self.embedding(name, self.config.vocab_size)?, self.config.hidden_size)
+        self.loader.pack_table(
+            name,
+            self.embedding(name, self.config.vocab_size)?.values,
+            self.config.hidden_size,
+        )
     }
 
     /// Of an embedding the adapter's two factors are swapped: A is `[rows, rank]`, B is `[rank, hidden]`.
-    fn embedding(&self, name: &str, rows: usize) -> Result<Vec<f32>> {
+    fn embedding(&self, name: &str, rows: usize) -> Result<Learned> {
         let name = format!("{}{name}", self.prefix);
         let (tasks, rank, hidden) =
             (self.config.lora_adaptations.len(), self.config.lora_rank, self.config.hidden_size);
@@ -131,7 +135,7 @@ impl Adapted<'_> {
         let left = self.low_rank(&name, "lora_A", [tasks, rows, rank])?;
         let right = self.low_rank(&name, "lora_B", [tasks, rank, hidden])?;
         self.merge(&mut weight, &left, &right, hidden);
-        Ok(weight)
+        Ok(Learned { name, values: weight })
     }
 
     fn original(&self, name: &str, rows: usize, columns: usize) -> Result<Vec<f32>> {

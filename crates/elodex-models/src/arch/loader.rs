@@ -7,7 +7,7 @@
 
 use crate::files::ModelFiles;
 use crate::smoothing::InputRanges;
-use crate::spec::{Linear, Norm};
+use crate::spec::{Learned, Linear, Norm};
 use crate::table::Table;
 use crate::weights::{WeightStore, int8_factors_name, int8_name};
 use crate::{Error, ErrorKind, Result};
@@ -83,6 +83,11 @@ impl<'a> Loader<'a> {
 
     pub(super) fn matrix(&self, name: &str, rows: usize, columns: usize) -> Result<Vec<f32>> {
         self.store.tensor(name, &[rows, columns])
+    }
+
+    /// The table `NAME` `[rows, columns]` of positions or segments.
+    pub(super) fn learned(&self, name: &str, rows: usize, columns: usize) -> Result<Learned> {
+        Ok(Learned { name: name.to_owned(), values: self.matrix(name, rows, columns)? })
     }
 
     /// The token table `NAME` `[rows, columns]`.
@@ -204,9 +209,10 @@ impl<'a> Loader<'a> {
         let legacy = self.store.shape(&format!("{name}.weight")).is_none()
             && self.store.shape(&format!("{name}.gamma")).is_some();
         let (weight_name, bias_name) = if legacy { ("gamma", "beta") } else { ("weight", "bias") };
-        let weight = self.vector(&format!("{name}.{weight_name}"), width)?;
-        let bias = bias.then(|| self.vector(&format!("{name}.{bias_name}"), width)).transpose()?;
-        Ok(Norm { weight, bias })
+        let names = (format!("{name}.{weight_name}"), bias.then(|| format!("{name}.{bias_name}")));
+        let weight = self.vector(&names.0, width)?;
+        let bias = names.1.as_deref().map(|bias| self.vector(bias, width)).transpose()?;
+        Ok(Norm { names, weight, bias })
     }
 
     /// The single-label head of a cross-encoder; more labels are refused.

@@ -62,7 +62,7 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
     let embeddings = format!("{prefix}embeddings");
     let weights = Weights {
         tokens: loader.table(&format!("{embeddings}.word_embeddings.weight"), config.vocab_size, hidden)?,
-        positions: Some(loader.matrix(
+        positions: Some(loader.learned(
             &format!("{embeddings}.position_embeddings.weight"),
             config.max_position_embeddings,
             hidden,

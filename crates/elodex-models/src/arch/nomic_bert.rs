@@ -118,7 +118,7 @@ fn load(loader: &Loader<'_>) -> Result<Network> {
     let weights = Weights {
         tokens: loader.table("embeddings.word_embeddings.weight", config.vocab_size, hidden)?,
         positions: None,
-        segments: Some(loader.matrix(
+        segments: Some(loader.learned(
             "embeddings.token_type_embeddings.weight",
             config.type_vocab_size,
             hidden,

@@ -133,7 +133,8 @@ impl Builder<'_> {
                 let store = self.small_store(path)?;
                 let weight = store.tensor("norm.weight", &[*dimension])?;
                 let bias = Some(store.tensor("norm.bias", &[*dimension])?);
-                Ok(Head::LayerNorm(Norm { weight, bias }, heads::LAYER_NORM_EPS))
+                let names = (format!("{path}/norm.weight"), Some(format!("{path}/norm.bias")));
+                Ok(Head::LayerNorm(Norm { names, weight, bias }, heads::LAYER_NORM_EPS))
             }
             Module::Transformer { .. }
             | Module::Pooling(_)

@@ -106,10 +106,10 @@ impl<'a> Pass<'a> {
                 // The sum's order is the reference's: tokens + segments, then positions.
                 if let Some(segments) = &weights.segments {
                     let segment = sequence.type_ids.get(position).copied().unwrap_or(0) as usize;
-                    add(vector, row(segments, segment, hidden));
+                    add(vector, row(&segments.values, segment, hidden));
                 }
                 if let Some(positions) = &weights.positions {
-                    add(vector, row(positions, position + spec.position_offset, hidden));
+                    add(vector, row(&positions.values, position + spec.position_offset, hidden));
                 }
             }
         }

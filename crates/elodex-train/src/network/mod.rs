@@ -1,1 +1,211 @@
 //! Transformer encoders that can be trained: forward and backward passes on the CPU kernels.
+//!
+//! The shape of a network and the names of its weights come from [`elodex_models`], which also runs what training
+//! writes: there is no second description of an architecture here, only its derivative. Gradients are tested against
+//! differences of the loss.
+
+mod attention;
+mod encoder;
+mod heads;
+mod layers;
+mod parameters;
+
+pub use encoder::{Batch, Encoder, Tape, Wanted};
+pub use parameters::{Gradients, Key, Parameter, Parameters};
+
+use self::heads::{Classifier, ClassifierTape};
+use self::layers::Linear;
+use crate::{Error, ErrorKind, Result};
+use elodex_kernels::{Kernels, Precision};
+use elodex_models::arch::{self, Loader};
+use elodex_models::files::{ModelFiles, PoolingMode};
+use elodex_models::weights::WeightStore;
+
+/// Standard deviation of fresh weights, that of BERT.
+const FRESH_DEVIATION: f32 = 0.02;
+
+/// A cross-encoder: the first token's vector through BERT's pooler and a label.
+#[derive(Debug, Clone)]
+pub struct CrossEncoder {
+    encoder: Encoder,
+    classifier: Classifier,
+    /// Its weights.
+    pub parameters: Parameters,
+}
+
+/// What the way back through a [`CrossEncoder`] needs.
+#[derive(Debug)]
+pub struct CrossTape {
+    encoder: Tape,
+    classifier: ClassifierTape,
+}
+
+impl CrossEncoder {
+    /// That of a model directory: a BERT cross-encoder, or a BERT whose pooler (fresh where it has none) and label
+    /// (fresh) are to be learned. `seed` decides what is fresh.
+    ///
+    /// # Errors
+    /// What [`Encoder::load`] refuses; files that cannot be read; a bundle of 8-bit integers.
+    pub fn load(files: &ModelFiles, kernels: Kernels, seed: u64) -> Result<Self> {
+        let (store, network) = open(files, kernels)?;
+        let mut parameters = Parameters::default();
+        let encoder = Encoder::load(&network.backbones[0], &store, &files.id, &mut parameters)?;
+        let hidden = encoder.hidden();
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut head = |names: [&[&str]; 2], rows: usize, columns: usize| -> Result<Linear> {
+            let mut tensor = |candidates: &[&str], shape: Vec<usize>, deviation: f32| {
+                let name = candidates.iter().find(|name| store.shape(name).is_some());
+                let values = match name {
+                    Some(name) => store.tensor(name, &shape).map_err(model_error)?,
+                    None => fresh(shape.iter().product(), deviation, &mut random),
+                };
+                let names = vec![candidates[0].to_owned()];
+                Ok(parameters.add(Parameter { names, shape, values }))
+            };
+            let weight = tensor(names[0], vec![rows, columns], FRESH_DEVIATION)?;
+            Ok(Linear { weight, bias: tensor(names[1], vec![rows], 0.0)? })
+        };
+        let pooler = head(
+            [
+                &["bert.pooler.dense.weight", "pooler.dense.weight"],
+                &["bert.pooler.dense.bias", "pooler.dense.bias"],
+            ],
+            hidden,
+            hidden,
+        )?;
+        let label = head([&["classifier.weight"], &["classifier.bias"]], 1, hidden)?;
+        Ok(Self { encoder, classifier: Classifier { pooler, label }, parameters })
+    }
+
+    /// Its encoder.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    /// One logit for each pair of `batch`, within the current rayon pool.
+    pub fn forward(&self, batch: Batch) -> (Vec<f32>, CrossTape) {
+        let encoder = self.encoder.forward(&self.parameters, batch, Wanted::First);
+        let (logits, classifier) =
+            self.classifier.forward(self.encoder.kernels(), &self.parameters, encoder.output());
+        (logits, CrossTape { encoder, classifier })
+    }
+
+    /// From the gradient by the logits, adds those by all parameters to `gradients`.
+    pub fn backward(&self, tape: CrossTape, by_logits: &[f32], gradients: &mut Gradients) {
+        let CrossTape { encoder, classifier } = tape;
+        let by_first = self.classifier.backward(
+            self.encoder.kernels(),
+            &self.parameters,
+            encoder.output(),
+            &classifier,
+            by_logits,
+            gradients,
+        );
+        self.encoder.backward(&self.parameters, encoder, by_first, gradients);
+    }
+}
+
+/// A bi-encoder: the mean of the token vectors, of length 1.
+#[derive(Debug, Clone)]
+pub struct BiEncoder {
+    encoder: Encoder,
+    /// Its weights.
+    pub parameters: Parameters,
+}
+
+/// What the way back through a [`BiEncoder`] needs.
+#[derive(Debug)]
+pub struct BiTape {
+    encoder: Tape,
+    means: Vec<f32>,
+}
+
+impl BiEncoder {
+    /// That of a sentence-transformers directory with mean pooling.
+    ///
+    /// # Errors
+    /// What [`Encoder::load`] refuses; another pooling; files that cannot be read; a bundle of 8-bit integers.
+    pub fn load(files: &ModelFiles, kernels: Kernels) -> Result<Self> {
+        use elodex_models::files::Module;
+        let trainable = files.modules.iter().all(|module| match module {
+            Module::Transformer { .. } | Module::Normalize => true,
+            Module::Pooling(pooling) => pooling.modes == [PoolingMode::Mean] && pooling.include_prompt,
+            _ => false,
+        });
+        if !trainable {
+            let message = format!(
+                "`{}` has modules other than a transformer, mean pooling and normalisation; only such embedders can be \
+                 trained",
+                files.id
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let (store, network) = open(files, kernels)?;
+        let mut parameters = Parameters::default();
+        let encoder = Encoder::load(&network.backbones[0], &store, &files.id, &mut parameters)?;
+        Ok(Self { encoder, parameters })
+    }
+
+    /// Its encoder.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    /// A vector of length 1 for each text of `batch`, `[texts, hidden]`, within the current rayon pool.
+    pub fn forward(&self, batch: Batch) -> (Vec<f32>, BiTape) {
+        let width = self.encoder.hidden();
+        let encoder = self.encoder.forward(&self.parameters, batch, Wanted::All);
+        let means = heads::mean(encoder.output(), encoder.batch().offsets(), width);
+        let mut vectors = means.clone();
+        for vector in vectors.chunks_exact_mut(width) {
+            self.encoder.kernels().l2_normalize(vector);
+        }
+        (vectors, BiTape { encoder, means })
+    }
+
+    /// From the gradient by the vectors, adds those by all parameters to `gradients`.
+    pub fn backward(&self, tape: BiTape, mut by_vectors: Vec<f32>, gradients: &mut Gradients) {
+        let width = self.encoder.hidden();
+        heads::normalise_backward(&tape.means, &mut by_vectors, width);
+        let by_hidden = heads::mean_backward(&by_vectors, tape.encoder.batch().offsets(), width);
+        self.encoder.backward(&self.parameters, tape.encoder, by_hidden, gradients);
+    }
+}
+
+fn open(files: &ModelFiles, kernels: Kernels) -> Result<(WeightStore, arch::Network)> {
+    if files.precision != Precision::F32 {
+        let message = format!(
+            "`{}` has weights of 8-bit integers, which cannot be trained; start from the model it was made from",
+            files.id
+        );
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    let store = WeightStore::open(&files.backbone_dir()).map_err(model_error)?;
+    let network = arch::load(&Loader::new(files, &store, kernels)).map_err(model_error)?;
+    if network.backbones.len() != 1 || network.token_projection.is_some() {
+        let message = format!("`{}` has weights for each role or a projection of tokens", files.id);
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    Ok((store, network))
+}
+
+/// Normally distributed values (Box–Muller).
+fn fresh(length: usize, deviation: f32, random: &mut fastrand::Rng) -> Vec<f32> {
+    let normal = |random: &mut fastrand::Rng| {
+        let radius = (-2.0 * (1.0 - random.f32()).ln()).sqrt();
+        deviation * radius * (std::f32::consts::TAU * random.f32()).cos()
+    };
+    (0..length).map(|_| normal(random)).collect()
+}
+
+/// An error of loading, as one of this crate.
+pub(crate) fn model_error(error: elodex_models::Error) -> Error {
+    use elodex_models::ErrorKind as Theirs;
+    let kind = match error.kind() {
+        Theirs::Unsupported => ErrorKind::Unsupported,
+        Theirs::Request | Theirs::TooLong => ErrorKind::Request,
+        Theirs::Corrupt => ErrorKind::Corrupt,
+        _ => ErrorKind::Io,
+    };
+    Error::new(kind, error.to_string()).caused_by(error)
+}
