@@ -14,6 +14,8 @@ pub enum ErrorKind {
     Changed,
     /// A file that cannot be read or written.
     Io,
+    /// Another process has it open.
+    Locked,
     /// A judge that gave no verdict.
     Judge,
     /// The budget is spent.
@@ -38,7 +40,7 @@ impl Kind for ErrorKind {
             | ErrorKind::Unsupported
             | ErrorKind::Undetermined
             | ErrorKind::Diverged => Fault::User,
-            ErrorKind::Changed => Fault::Conflict,
+            ErrorKind::Changed | ErrorKind::Locked => Fault::Conflict,
             ErrorKind::Judge | ErrorKind::Budget => Fault::Upstream,
             ErrorKind::Cancelled => Fault::Unavailable,
             ErrorKind::Io | ErrorKind::Bug => Fault::Bug,

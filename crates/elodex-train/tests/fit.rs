@@ -259,9 +259,9 @@ proptest! {
         let found = fit(&names(100), &battles, &options).unwrap();
         prop_assert_eq!(&found, &fit(&names(100), &shuffled, &options).unwrap());
         let other = fit(&names(100), &moved, &options).unwrap();
-        for item in 0..100 {
-            prop_assert!((found.scores[item] - other.scores[places[item]]).abs() < 1e-9);
-            prop_assert!((found.standard_errors[item] - other.standard_errors[places[item]]).abs() < 1e-9);
+        for (item, &place) in places.iter().enumerate() {
+            prop_assert!((found.scores[item] - other.scores[place]).abs() < 1e-9);
+            prop_assert!((found.standard_errors[item] - other.standard_errors[place]).abs() < 1e-9);
         }
     }
 
