@@ -72,6 +72,8 @@ pub enum Decision {
         /// Why.
         reason: String,
     },
+    /// The run was stopped when some members of an ensemble had voted: the others are asked when it goes on.
+    Partial,
 }
 
 impl Decision {
@@ -80,12 +82,12 @@ impl Decision {
         if preference == 0.5 { Decision::Tie } else { Decision::Verdict { preference } }
     }
 
-    /// How far `a` is preferred, 0 to 1; none for a failure.
+    /// How far `a` is preferred, 0 to 1; none where there is no answer.
     pub fn preference(&self) -> Option<f64> {
         match self {
             Decision::Verdict { preference } => Some(*preference),
             Decision::Tie => Some(0.5),
-            Decision::Failure { .. } => None,
+            Decision::Failure { .. } | Decision::Partial => None,
         }
     }
 }
@@ -136,7 +138,8 @@ fn is_zero(count: &u64) -> bool {
 }
 
 impl Spent {
-    fn is_nothing(&self) -> bool {
+    /// Whether nothing was.
+    pub fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
 }

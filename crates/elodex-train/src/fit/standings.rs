@@ -19,9 +19,9 @@ pub struct QueryFit {
     pub verdicts: usize,
     /// Battles without.
     pub ties: usize,
-    /// Battles that the judge gave no answer to; they count for nobody.
+    /// Battles without an answer; they count for nobody.
     pub failures: usize,
-    /// Documents all of whose battles failed: nothing is known of them, and they have no score.
+    /// Documents none of whose battles was answered: nothing is known of them, and they have no score.
     pub unknown: Vec<String>,
 }
 
