@@ -46,7 +46,7 @@ pub struct ChatOptions {
     pub timeout: Duration,
     /// How often a call is made before its failure is final, at least 1.
     pub tries: u32,
-    /// Wait before the second try, doubled for each one after, where the endpoint does not name one (`Retry-After`).
+    /// Wait before the second try, doubled for each one after, where the endpoint names none (`Retry-After`, in seconds).
     pub backoff: Duration,
     /// An endpoint that asks for a longer wait is not waited for.
     pub longest_wait: Duration,
