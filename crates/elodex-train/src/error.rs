@@ -14,10 +14,16 @@ pub enum ErrorKind {
     Changed,
     /// A file that cannot be read or written.
     Io,
+    /// Another process has it open.
+    Locked,
     /// A judge that gave no verdict.
     Judge,
     /// The budget is spent.
     Budget,
+    /// Stopped by the caller; what was done is kept.
+    Cancelled,
+    /// Battles that do not determine scores: no finite ones, or nothing that ties documents to each other.
+    Undetermined,
     /// A model that cannot be trained here.
     Unsupported,
     /// Numbers that are none: a loss or a gradient.
@@ -29,11 +35,14 @@ pub enum ErrorKind {
 impl Kind for ErrorKind {
     fn fault(self) -> Fault {
         match self {
-            ErrorKind::Request | ErrorKind::Corrupt | ErrorKind::Unsupported | ErrorKind::Diverged => {
-                Fault::User
-            }
-            ErrorKind::Changed => Fault::Conflict,
+            ErrorKind::Request
+            | ErrorKind::Corrupt
+            | ErrorKind::Unsupported
+            | ErrorKind::Undetermined
+            | ErrorKind::Diverged => Fault::User,
+            ErrorKind::Changed | ErrorKind::Locked => Fault::Conflict,
             ErrorKind::Judge | ErrorKind::Budget => Fault::Upstream,
+            ErrorKind::Cancelled => Fault::Unavailable,
             ErrorKind::Io | ErrorKind::Bug => Fault::Bug,
         }
     }
