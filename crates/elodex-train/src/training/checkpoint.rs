@@ -3,8 +3,8 @@
 use super::AdamW;
 use crate::network::{Gradients, Parameters};
 use crate::{Error, ErrorKind, Result};
-use safetensors::tensor::{Dtype, TensorView};
 use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -83,7 +83,8 @@ pub(super) fn read(
         SafeTensors::deserialize(&bytes).map_err(|error| damaged("it is not whole").caused_by(error))?;
     let fill = |name: String, values: &mut [f32]| {
         let tensor = tensors.tensor(&name).ok().filter(|tensor| tensor.data().len() == 4 * values.len());
-        let tensor = tensor.ok_or_else(|| damaged(&format!("its tensor `{name}` is not there or of another size")))?;
+        let tensor =
+            tensor.ok_or_else(|| damaged(&format!("its tensor `{name}` is not there or of another size")))?;
         for (value, four) in values.iter_mut().zip(tensor.data().chunks_exact(4)) {
             *value = f32::from_le_bytes([four[0], four[1], four[2], four[3]]);
         }

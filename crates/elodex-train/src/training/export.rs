@@ -22,12 +22,7 @@ const BERT: &str = "bert.";
 ///
 /// # Errors
 /// A target that holds something; files that cannot be read or written.
-pub fn export_reranker(
-    files: &ModelFiles,
-    parameters: &Parameters,
-    card: &str,
-    target: &Path,
-) -> Result<()> {
+pub fn export_reranker(files: &ModelFiles, parameters: &Parameters, card: &str, target: &Path) -> Result<()> {
     begin(target)?;
     let source = files.backbone_dir();
     for name in TOKENIZER_FILES {
@@ -107,8 +102,10 @@ fn named(parameters: &Parameters, rename: impl Fn(&str) -> String) -> Vec<Tensor
 fn begin(target: &Path) -> Result<()> {
     let empty = fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_none());
     if target.exists() && !empty {
-        let message =
-            format!("`{}` exists and is no empty directory; name another one, or remove it", target.display());
+        let message = format!(
+            "`{}` exists and is no empty directory; name another one, or remove it",
+            target.display()
+        );
         return Err(Error::new(ErrorKind::Request, message));
     }
     fs::create_dir_all(target).map_err(|error| failed("write", target, error))

@@ -35,9 +35,8 @@ pub fn read_groups(name: &str, file: impl BufRead) -> Result<Vec<Group>> {
         let wrong = |reason: String| {
             Error::new(ErrorKind::Corrupt, format!("`{name}`, line {}: {reason}", number + 1))
         };
-        let line = line.map_err(|error| {
-            Error::new(ErrorKind::Io, format!("cannot read `{name}`")).caused_by(error)
-        })?;
+        let line = line
+            .map_err(|error| Error::new(ErrorKind::Io, format!("cannot read `{name}`")).caused_by(error))?;
         if line.trim().is_empty() {
             continue;
         }

@@ -86,8 +86,7 @@ mod tests {
     fn gradients_are_differences_of_the_loss() {
         let targets = [0.9, 0.2, 0.0, 0.55];
         let logits = [1.5, -0.7, 0.3, -4.0];
-        let objectives =
-            [Objective::Pointwise, Objective::Preference, Objective::Listwise, Objective::Both];
+        let objectives = [Objective::Pointwise, Objective::Preference, Objective::Listwise, Objective::Both];
         for objective in objectives {
             let (_, gradient) = objective.loss(&logits, &targets);
             for (index, gradient) in gradient.into_iter().enumerate() {
@@ -106,9 +105,7 @@ mod tests {
     fn the_target_itself_is_the_minimum() {
         let targets = [0.9, 0.2, 0.55];
         let logits = targets.map(logit);
-        for objective in
-            [Objective::Pointwise, Objective::Preference, Objective::Listwise, Objective::Both]
-        {
+        for objective in [Objective::Pointwise, Objective::Preference, Objective::Listwise, Objective::Both] {
             let (_, gradient) = objective.loss(&logits, &targets);
             assert!(gradient.iter().all(|value| value.abs() < 1e-6), "{objective:?}: {gradient:?}");
         }

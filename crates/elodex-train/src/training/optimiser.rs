@@ -44,7 +44,13 @@ impl AdamW {
     }
 
     /// One step down `gradients`, which are scaled by `scale` first.
-    pub fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients, learning_rate: f32, scale: f32) {
+    pub fn step(
+        &mut self,
+        parameters: &mut Parameters,
+        gradients: &Gradients,
+        learning_rate: f32,
+        scale: f32,
+    ) {
         self.steps += 1;
         let steps = i32::try_from(self.steps).unwrap_or(i32::MAX);
         let first_bias = 1.0 - FIRST_DECAY.powi(steps);
@@ -54,13 +60,8 @@ impl AdamW {
             parameters.iter_mut().zip(gradients.iter()).zip(moments)
         {
             let decay = if parameter.decays() { 1.0 - learning_rate * self.weight_decay } else { 1.0 };
-            let lanes = parameter
-                .values
-                .par_iter_mut()
-                .with_min_len(1 << 16)
-                .zip(gradient)
-                .zip(first)
-                .zip(second);
+            let lanes =
+                parameter.values.par_iter_mut().with_min_len(1 << 16).zip(gradient).zip(first).zip(second);
             lanes.for_each(|(((value, gradient), first), second)| {
                 let gradient = gradient * scale;
                 *first = FIRST_DECAY * *first + (1.0 - FIRST_DECAY) * gradient;

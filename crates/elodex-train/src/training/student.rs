@@ -238,7 +238,13 @@ impl EmbedStudent {
     }
 
     /// The documents that a query's loss compares, by their place among the vectors, and cosine / temperature.
-    fn cosines(&self, groups: &[&Prepared], part: &Part, query: usize, own: &Prepared) -> (Vec<usize>, Vec<f32>) {
+    fn cosines(
+        &self,
+        groups: &[&Prepared],
+        part: &Part,
+        query: usize,
+        own: &Prepared,
+    ) -> (Vec<usize>, Vec<f32>) {
         let mut documents = Vec::new();
         let mut place = 0;
         for group in groups {
@@ -251,7 +257,8 @@ impl EmbedStudent {
             }
             place += 1 + group.documents.len();
         }
-        let scores = documents.iter().map(|document| part.product(query, *document) / self.temperature).collect();
+        let scores =
+            documents.iter().map(|document| part.product(query, *document) / self.temperature).collect();
         (documents, scores)
     }
 }
@@ -267,7 +274,8 @@ struct Part {
 
 impl Part {
     fn new(vectors: &[f32], hidden: usize, width: usize) -> Self {
-        let cut: Vec<f32> = vectors.chunks_exact(hidden).flat_map(|vector| &vector[..width]).copied().collect();
+        let cut: Vec<f32> =
+            vectors.chunks_exact(hidden).flat_map(|vector| &vector[..width]).copied().collect();
         let mut values = cut.clone();
         for vector in values.chunks_exact_mut(width) {
             let norm = vector.iter().map(|value| value * value).sum::<f32>().sqrt().max(1e-12);
@@ -312,7 +320,8 @@ impl Student for EmbedStudent {
             return Err(too_long(&group.query, query.truncation.seen, self.max_tokens));
         }
         let encode = |text: &str| self.encode(self.prompts.document.as_deref(), text);
-        let documents = group.documents.iter().map(|document| encode(&document.text)).collect::<Result<_>>()?;
+        let documents =
+            group.documents.iter().map(|document| encode(&document.text)).collect::<Result<_>>()?;
         Ok(Prepared { query: Some(query), documents, targets: targets(group) })
     }
 

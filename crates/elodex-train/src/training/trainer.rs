@@ -148,7 +148,8 @@ pub fn train(
             if !evaluated {
                 checkpoint::write(&files.checkpoint, &state, student.parameters(), &optimiser)?;
             }
-            let message = format!("stopped at step {} of {}; the same command goes on", state.step, plan.steps);
+            let message =
+                format!("stopped at step {} of {}; the same command goes on", state.step, plan.steps);
             return Err(Error::new(ErrorKind::Cancelled, message));
         }
     }
@@ -171,7 +172,9 @@ impl Settings {
             return wrong("the learning rate lies between 0 and 1, and the warm-up is a share below 1");
         }
         if self.evaluate_every == 0 || self.patience == 0 || self.clip <= 0.0 || self.weight_decay < 0.0 {
-            return wrong("evaluations, patience and the largest gradient are positive, weight decay is not negative");
+            return wrong(
+                "evaluations, patience and the largest gradient are positive, weight decay is not negative",
+            );
         }
         Ok(())
     }
@@ -243,7 +246,9 @@ fn evaluate(student: &impl Student, groups: &[Prepared], at_a_time: usize) -> Qu
             judged.extend(student.judge(batch));
         }
     }
-    Quality::of(judged.iter().zip(groups).map(|((loss, scores), group)| (*loss, scores.as_slice(), group.targets())))
+    Quality::of(
+        judged.iter().zip(groups).map(|((loss, scores), group)| (*loss, scores.as_slice(), group.targets())),
+    )
 }
 
 /// Hash of everything that decides the result.
@@ -307,7 +312,8 @@ impl Files {
     fn log(&self, record: &Progress) -> Result<()> {
         let line = format!("{}\n", checkpoint::json(record)?);
         let file = OpenOptions::new().create(true).append(true).open(&self.log);
-        let written = file.and_then(|mut file| file.write_all(line.as_bytes()).and_then(|()| file.sync_data()));
+        let written =
+            file.and_then(|mut file| file.write_all(line.as_bytes()).and_then(|()| file.sync_data()));
         written.map_err(|error| failed("write", &self.log, error))
     }
 
@@ -316,9 +322,9 @@ impl Files {
         let Ok(text) = fs::read_to_string(&self.log) else {
             return Ok(());
         };
-        let records = text.lines().filter(|line| {
-            serde_json::from_str::<Progress>(line).is_ok_and(|record| record.step <= step)
-        });
+        let records = text
+            .lines()
+            .filter(|line| serde_json::from_str::<Progress>(line).is_ok_and(|record| record.step <= step));
         let kept: String = records.flat_map(|line| [line, "\n"]).collect();
         checkpoint::write_whole(&self.log, kept.as_bytes())
     }
