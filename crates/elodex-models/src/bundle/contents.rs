@@ -30,8 +30,8 @@ pub(super) fn weights_path(files: &ModelFiles) -> String {
     join(backbone.strip_prefix(&files.dir).unwrap_or(Path::new("")), WEIGHTS)
 }
 
-/// Paths of the files to copy, sorted.
-pub(super) fn listed(files: &ModelFiles) -> Result<BTreeSet<String>> {
+/// Paths of the files that belong to a model beside its transformer's weights, sorted.
+pub fn listed(files: &ModelFiles) -> Result<BTreeSet<String>> {
     let weights = weights_path(files);
     let mut found = BTreeSet::new();
     for folder in module_folders(&files.dir)? {

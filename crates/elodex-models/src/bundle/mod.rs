@@ -15,6 +15,7 @@ mod reference;
 mod tensors;
 mod writer;
 
+pub use contents::listed;
 pub use manifest::{MANIFEST, Manifest, Method, Source};
 pub use reference::{Reference, ReferencePair, ReferenceText};
 pub use writer::{check, write};

@@ -155,16 +155,7 @@ impl Encoder {
         }
         let heads = Heads { heads: spec.heads, head_dim: spec.head_dim, scale: spec.attention_scale };
         let kernels = backbone.kernels();
-        Ok(Self {
-            spec: spec.clone(),
-            heads,
-            tokens,
-            positions,
-            segments,
-            embedding_norm,
-            layers,
-            kernels,
-        })
+        Ok(Self { spec: spec.clone(), heads, tokens, positions, segments, embedding_norm, layers, kernels })
     }
 
     /// Width of a token vector.

@@ -80,7 +80,7 @@ pub(super) fn mean_backward(by_mean: &[f32], offsets: &[usize], width: usize) ->
 }
 
 /// Turns the gradient by `x / ‖x‖`, of vectors of this width, into that by x: (g − (g·u)·u) / ‖x‖ with u = x / ‖x‖.
-pub(super) fn normalise_backward(x: &[f32], gradient: &mut [f32], width: usize) {
+pub(crate) fn normalise_backward(x: &[f32], gradient: &mut [f32], width: usize) {
     for (x, gradient) in x.chunks_exact(width).zip(gradient.chunks_exact_mut(width)) {
         let norm = x.iter().map(|value| value * value).sum::<f32>().sqrt().max(1e-12);
         let along = x.iter().zip(&*gradient).map(|(x, g)| x * g).sum::<f32>() / norm;

@@ -66,8 +66,7 @@ impl Linear {
         }
 
         // dX = dY·W
-        let weight =
-            kernels.pack_transposed(&parameters[self.weight], inputs, outputs, Parallelism::Pool);
+        let weight = kernels.pack_transposed(&parameters[self.weight], inputs, outputs, Parallelism::Pool);
         let mut by_input = vec![0.0; input.len()];
         kernels.linear(gradient, rows, &weight, plain(residual), &mut by_input, Parallelism::Pool);
         by_input
@@ -107,14 +106,6 @@ impl Norm {
     ) {
         let weight = &context.parameters[self.weight];
         let [by_weight, by_bias] = gradients.pair(self.weight, self.bias);
-        context.kernels.layer_norm_backward(
-            x,
-            weight,
-            eps,
-            gradient,
-            by_weight,
-            by_bias,
-            Parallelism::Pool,
-        );
+        context.kernels.layer_norm_backward(x, weight, eps, gradient, by_weight, by_bias, Parallelism::Pool);
     }
 }

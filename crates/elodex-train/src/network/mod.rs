@@ -10,6 +10,8 @@ mod heads;
 mod layers;
 mod parameters;
 
+pub(crate) use heads::normalise_backward;
+
 pub use encoder::{Batch, Encoder, Tape, Wanted};
 pub use parameters::{Gradients, Key, Parameter, Parameters};
 

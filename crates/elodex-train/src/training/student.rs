@@ -1,0 +1,375 @@
+//! Networks as something that learns from groups.
+
+use super::groups::Group;
+use super::loss::{Objective, softmax};
+use crate::network::{Batch, BiEncoder, CrossEncoder, Gradients, Parameters, model_error};
+use crate::{Error, ErrorKind, Result};
+use elodex_kernels::Kernels;
+use elodex_models::Encoded;
+use elodex_models::files::{ModelFiles, Prompts};
+use elodex_models::tokenizer::TextTokenizer;
+use elodex_types::Truncation;
+
+/// A group, tokenised.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// Of a bi-encoder; a cross-encoder's documents have it in front.
+    query: Option<Encoded>,
+    documents: Vec<Encoded>,
+    targets: Vec<f32>,
+}
+
+impl Prepared {
+    /// What the scores should be.
+    pub fn targets(&self) -> &[f32] {
+        &self.targets
+    }
+
+    /// Tokens of all its texts.
+    pub fn tokens(&self) -> usize {
+        self.texts().map(|text| text.ids.len()).sum()
+    }
+
+    /// How many documents were cut to the longest length.
+    pub fn cut(&self) -> usize {
+        self.documents.iter().filter(|document| document.truncation.used < document.truncation.seen).count()
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &Encoded> {
+        self.query.iter().chain(&self.documents)
+    }
+}
+
+/// A network that learns from groups.
+pub trait Student {
+    /// Tokenises a group. Documents longer than the student reads are cut and counted.
+    ///
+    /// # Errors
+    /// A query that leaves no room for a document.
+    fn prepare(&self, group: &Group) -> Result<Prepared>;
+
+    /// Adds the gradient of the mean loss over `groups`, times `share`, to `gradients`; that mean.
+    fn learn(&self, groups: &[&Prepared], share: f32, gradients: &mut Gradients) -> f64;
+
+    /// The loss of each group and the scores of its documents, on the scale of logits.
+    fn judge(&self, groups: &[&Prepared]) -> Vec<(f64, Vec<f32>)>;
+
+    /// Its weights.
+    fn parameters(&self) -> &Parameters;
+
+    /// Its weights, to change them.
+    fn parameters_mut(&mut self) -> &mut Parameters;
+
+    /// Whether a group's loss depends on which other groups it is learned with.
+    fn needs_company(&self) -> bool;
+}
+
+/// A cross-encoder.
+#[derive(Debug)]
+pub struct RerankStudent {
+    network: CrossEncoder,
+    tokenizer: TextTokenizer,
+    objective: Objective,
+    max_tokens: usize,
+}
+
+impl RerankStudent {
+    /// Starts from the model of `files`; see [`CrossEncoder::load`].
+    ///
+    /// # Errors
+    /// As there; more tokens than the model's positions.
+    pub fn load(
+        files: &ModelFiles,
+        kernels: Kernels,
+        objective: Objective,
+        max_tokens: usize,
+        seed: u64,
+    ) -> Result<Self> {
+        let network = CrossEncoder::load(files, kernels, seed)?;
+        check_length(max_tokens, network.encoder().max_tokens())?;
+        let tokenizer = TextTokenizer::load(files).map_err(model_error)?;
+        Ok(Self { network, tokenizer, objective, max_tokens })
+    }
+
+    /// Loss, scores and gradient by the scores of each group.
+    fn compare(&self, groups: &[&Prepared], logits: &[f32]) -> Vec<(f64, Vec<f32>, Vec<f32>)> {
+        let mut rest = logits;
+        let mut compared = Vec::with_capacity(groups.len());
+        for group in groups {
+            let (own, others) = rest.split_at(group.documents.len());
+            rest = others;
+            let (loss, gradient) = self.objective.loss(own, &group.targets);
+            compared.push((loss, own.to_vec(), gradient));
+        }
+        compared
+    }
+}
+
+impl Student for RerankStudent {
+    fn prepare(&self, group: &Group) -> Result<Prepared> {
+        let query = self.tokenizer.encode(&group.query).map_err(model_error)?.ids;
+        let fixed = query.len() + self.tokenizer.frame_len(true);
+        let Some(room) = self.max_tokens.checked_sub(fixed).filter(|room| *room > 0) else {
+            return Err(too_long(&group.query, fixed, self.max_tokens));
+        };
+        let pair = |text: &str| -> Result<Encoded> {
+            let mut document = self.tokenizer.encode(text).map_err(model_error)?.ids;
+            let seen = fixed + document.len();
+            document.truncate(room);
+            let (ids, type_ids) = self.tokenizer.frame(&query, Some(&document));
+            let truncation = Truncation { seen, used: ids.len() };
+            Ok(Encoded { ids, type_ids, pool_from: 0, route: 0, truncation })
+        };
+        let documents = group.documents.iter().map(|document| pair(&document.text)).collect::<Result<_>>()?;
+        Ok(Prepared { query: None, documents, targets: targets(group) })
+    }
+
+    fn learn(&self, groups: &[&Prepared], share: f32, gradients: &mut Gradients) -> f64 {
+        let batch = Batch::new(groups.iter().flat_map(|group| group.texts()));
+        let (logits, tape) = self.network.forward(batch);
+        let compared = self.compare(groups, &logits);
+        let factor = share / groups.len() as f32;
+        let by_logits: Vec<f32> =
+            compared.iter().flat_map(|(_, _, gradient)| gradient).map(|value| value * factor).collect();
+        self.network.backward(tape, &by_logits, gradients);
+        compared.iter().map(|(loss, ..)| loss).sum::<f64>() / groups.len() as f64
+    }
+
+    fn judge(&self, groups: &[&Prepared]) -> Vec<(f64, Vec<f32>)> {
+        let batch = Batch::new(groups.iter().flat_map(|group| group.texts()));
+        let (logits, _) = self.network.forward(batch);
+        self.compare(groups, &logits).into_iter().map(|(loss, scores, _)| (loss, scores)).collect()
+    }
+
+    fn parameters(&self) -> &Parameters {
+        &self.network.parameters
+    }
+
+    fn parameters_mut(&mut self) -> &mut Parameters {
+        &mut self.network.parameters
+    }
+
+    fn needs_company(&self) -> bool {
+        false
+    }
+}
+
+/// A bi-encoder that learns the order of a query's documents, among them and among those of the other queries it is
+/// learned with: cross entropy of softmax(logit y) over its own documents (others have no share) and softmax(cosine /
+/// temperature) over all.
+#[derive(Debug)]
+pub struct EmbedStudent {
+    network: BiEncoder,
+    tokenizer: TextTokenizer,
+    prompts: Prompts,
+    max_tokens: usize,
+    /// Of the softmax over cosines.
+    temperature: f32,
+    /// Widths at which the loss is taken, the model's own among them.
+    widths: Vec<usize>,
+}
+
+impl EmbedStudent {
+    /// Starts from the model of `files`; see [`BiEncoder::load`].
+    ///
+    /// # Errors
+    /// As there; more tokens than the model's positions; a width it does not have.
+    pub fn load(
+        files: &ModelFiles,
+        kernels: Kernels,
+        prompts: Prompts,
+        widths: Vec<usize>,
+        temperature: f32,
+        max_tokens: usize,
+    ) -> Result<Self> {
+        let network = BiEncoder::load(files, kernels)?;
+        check_length(max_tokens, network.encoder().max_tokens())?;
+        let hidden = network.encoder().hidden();
+        if widths.is_empty() || widths.iter().any(|width| *width == 0 || *width > hidden) {
+            let message = format!("widths {widths:?} are not 1 to {hidden}");
+            return Err(Error::new(ErrorKind::Request, message));
+        }
+        let tokenizer = TextTokenizer::load(files).map_err(model_error)?;
+        Ok(Self { network, tokenizer, prompts, max_tokens, temperature, widths })
+    }
+
+    fn encode(&self, prompt: Option<&str>, text: &str) -> Result<Encoded> {
+        let whole = [prompt.unwrap_or_default(), text].concat();
+        let mut tokens = self.tokenizer.encode(&whole).map_err(model_error)?.ids;
+        let frame = self.tokenizer.frame_len(false);
+        let seen = tokens.len() + frame;
+        tokens.truncate(self.max_tokens.saturating_sub(frame));
+        let (ids, type_ids) = self.tokenizer.frame(&tokens, None);
+        let truncation = Truncation { seen, used: ids.len() };
+        Ok(Encoded { ids, type_ids, pool_from: 0, route: 0, truncation })
+    }
+
+    /// Mean loss of the groups at all widths, its gradient by `vectors`, and each group's loss and cosines at the first.
+    fn compare(&self, groups: &[&Prepared], vectors: &[f32]) -> (Vec<(f64, Vec<f32>)>, Vec<f32>) {
+        let hidden = self.network.encoder().hidden();
+        let mut by_vectors = vec![0.0; vectors.len()];
+        let mut results: Vec<(f64, Vec<f32>)> = vec![(0.0, vec![]); groups.len()];
+        let share = 1.0 / (groups.len() * self.widths.len()) as f32;
+        for (index, width) in self.widths.iter().enumerate() {
+            let part = Part::new(vectors, hidden, *width);
+            let mut by_part = vec![0.0; part.values.len()];
+            let mut first = 0;
+            for (place, group) in groups.iter().enumerate() {
+                let own = first + 1..first + 1 + group.documents.len();
+                let (documents, scores) = self.cosines(groups, &part, first, group);
+                let wanted = softmax(group.targets.iter().map(|target| super::loss::logit(*target)));
+                let found = softmax(scores.iter().copied());
+                let mut loss = 0.0;
+                for ((document, probability), score) in documents.iter().zip(&found).zip(&scores) {
+                    let wanted = if own.contains(document) { wanted[document - own.start] } else { 0.0 };
+                    loss -= wanted * probability.max(1e-300).ln();
+                    let slope = (probability - wanted) as f32 / self.temperature * share;
+                    part.add_product(&mut by_part, first, *document, slope);
+                    if index == 0 && own.contains(document) {
+                        results[place].1.push(*score);
+                    }
+                }
+                results[place].0 += loss / self.widths.len() as f64;
+                first = own.end;
+            }
+            part.add_back(by_part, &mut by_vectors, hidden);
+        }
+        (results, by_vectors)
+    }
+
+    /// The documents that a query's loss compares, by their place among the vectors, and cosine / temperature.
+    fn cosines(
+        &self,
+        groups: &[&Prepared],
+        part: &Part,
+        query: usize,
+        own: &Prepared,
+    ) -> (Vec<usize>, Vec<f32>) {
+        let mut documents = Vec::new();
+        let mut place = 0;
+        for group in groups {
+            let is_own = place == query;
+            for (index, document) in group.documents.iter().enumerate() {
+                // Another query's document that is one of this query's own, too, is no negative.
+                if is_own || own.documents.iter().all(|text| text.ids != document.ids) {
+                    documents.push(place + 1 + index);
+                }
+            }
+            place += 1 + group.documents.len();
+        }
+        let scores =
+            documents.iter().map(|document| part.product(query, *document) / self.temperature).collect();
+        (documents, scores)
+    }
+}
+
+/// Vectors cut to a width and brought to length 1 again.
+struct Part {
+    width: usize,
+    /// `[texts, width]` before.
+    cut: Vec<f32>,
+    /// `[texts, width]`
+    values: Vec<f32>,
+}
+
+impl Part {
+    fn new(vectors: &[f32], hidden: usize, width: usize) -> Self {
+        let cut: Vec<f32> =
+            vectors.chunks_exact(hidden).flat_map(|vector| &vector[..width]).copied().collect();
+        let mut values = cut.clone();
+        for vector in values.chunks_exact_mut(width) {
+            let norm = vector.iter().map(|value| value * value).sum::<f32>().sqrt().max(1e-12);
+            vector.iter_mut().for_each(|value| *value /= norm);
+        }
+        Self { width, cut, values }
+    }
+
+    fn vector(&self, index: usize) -> &[f32] {
+        &self.values[index * self.width..(index + 1) * self.width]
+    }
+
+    fn product(&self, left: usize, right: usize) -> f32 {
+        self.vector(left).iter().zip(self.vector(right)).map(|(a, b)| a * b).sum()
+    }
+
+    /// Adds the gradient of slope · left·right.
+    fn add_product(&self, gradient: &mut [f32], left: usize, right: usize, slope: f32) {
+        for (to, from) in [(left, right), (right, left)] {
+            let sums = &mut gradient[to * self.width..(to + 1) * self.width];
+            for (sum, value) in sums.iter_mut().zip(self.vector(from)) {
+                *sum += slope * value;
+            }
+        }
+    }
+
+    /// Adds the gradient by the part to that by the whole vectors.
+    fn add_back(&self, mut gradient: Vec<f32>, whole: &mut [f32], hidden: usize) {
+        crate::network::normalise_backward(&self.cut, &mut gradient, self.width);
+        for (sum, part) in whole.chunks_exact_mut(hidden).zip(gradient.chunks_exact(self.width)) {
+            for (sum, value) in sum.iter_mut().zip(part) {
+                *sum += value;
+            }
+        }
+    }
+}
+
+impl Student for EmbedStudent {
+    fn prepare(&self, group: &Group) -> Result<Prepared> {
+        let query = self.encode(self.prompts.query.as_deref(), &group.query)?;
+        if query.truncation.used < query.truncation.seen {
+            return Err(too_long(&group.query, query.truncation.seen, self.max_tokens));
+        }
+        let encode = |text: &str| self.encode(self.prompts.document.as_deref(), text);
+        let documents =
+            group.documents.iter().map(|document| encode(&document.text)).collect::<Result<_>>()?;
+        Ok(Prepared { query: Some(query), documents, targets: targets(group) })
+    }
+
+    fn learn(&self, groups: &[&Prepared], share: f32, gradients: &mut Gradients) -> f64 {
+        let batch = Batch::new(groups.iter().flat_map(|group| group.texts()));
+        let (vectors, tape) = self.network.forward(batch);
+        let (results, mut by_vectors) = self.compare(groups, &vectors);
+        by_vectors.iter_mut().for_each(|value| *value *= share);
+        self.network.backward(tape, by_vectors, gradients);
+        results.iter().map(|(loss, _)| loss).sum::<f64>() / groups.len() as f64
+    }
+
+    fn judge(&self, groups: &[&Prepared]) -> Vec<(f64, Vec<f32>)> {
+        let batch = Batch::new(groups.iter().flat_map(|group| group.texts()));
+        let (vectors, _) = self.network.forward(batch);
+        self.compare(groups, &vectors).0
+    }
+
+    fn parameters(&self) -> &Parameters {
+        &self.network.parameters
+    }
+
+    fn parameters_mut(&mut self) -> &mut Parameters {
+        &mut self.network.parameters
+    }
+
+    fn needs_company(&self) -> bool {
+        true
+    }
+}
+
+fn targets(group: &Group) -> Vec<f32> {
+    group.documents.iter().map(|document| document.target).collect()
+}
+
+fn check_length(max_tokens: usize, positions: usize) -> Result<()> {
+    if (8..=positions).contains(&max_tokens) {
+        return Ok(());
+    }
+    let message = format!("{max_tokens} tokens are not 8 to {positions}, the positions of the model");
+    Err(Error::new(ErrorKind::Request, message))
+}
+
+fn too_long(query: &str, tokens: usize, max_tokens: usize) -> Error {
+    let start: String = query.chars().take(60).collect();
+    let message = format!(
+        "the query `{start}…` and special tokens take {tokens} of {max_tokens} tokens, and queries are never cut; \
+         shorten it or allow more tokens"
+    );
+    Error::new(ErrorKind::Request, message)
+}
