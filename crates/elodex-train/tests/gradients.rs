@@ -1,5 +1,7 @@
 //! Every gradient against differences of the loss, on tiny random models; and forward passes against inference.
 
+#![expect(clippy::unwrap_used, reason = "a test may end by panic")]
+
 use elodex_kernels::{Kernels, Parallelism};
 use elodex_models::files::ModelFiles;
 use elodex_models::{Embedder, Encoded, Reranker};

@@ -1,5 +1,7 @@
 //! Training on tiny models: it learns, goes on to the same bits, refuses what it must, and what it writes runs.
 
+#![expect(clippy::unwrap_used, reason = "a test may end by panic")]
+
 use elodex_kernels::{Kernels, Parallelism};
 use elodex_models::files::{ModelFiles, Prompts};
 use elodex_models::{Embedder, Reranker};
