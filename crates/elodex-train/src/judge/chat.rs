@@ -74,6 +74,34 @@ impl ChatOptions {
             max_output_tokens: None,
         }
     }
+
+    /// Where to ask, once it is clear that these options can be meant.
+    ///
+    /// # Errors
+    /// No model, no try, a time of 0, a price below 0.
+    pub(super) fn endpoint(&self) -> Result<Endpoint> {
+        let refuse = |message: String| Err(Error::new(ErrorKind::Request, message));
+        if self.model.trim().is_empty() {
+            return refuse("no model is named; give the name by which the endpoint knows it".to_owned());
+        }
+        if self.tries == 0 || self.timeout.is_zero() {
+            return refuse("a judge needs at least one try and some time for it".to_owned());
+        }
+        for price in [self.prices.input_per_million, self.prices.output_per_million] {
+            if !(price >= 0.0 && price.is_finite()) {
+                return refuse(format!("price `{price}` of a million tokens is not a number of at least 0"));
+            }
+        }
+        Ok(Endpoint {
+            url: self.url.clone(),
+            key: self.key.clone(),
+            agent: Endpoint::agent(),
+            timeout: self.timeout,
+            tries: self.tries,
+            backoff: self.backoff,
+            longest_wait: self.longest_wait,
+        })
+    }
 }
 
 /// A chat model behind an OpenAI-compatible endpoint, asked for a structured reply at temperature 0.
@@ -93,18 +121,7 @@ impl ChatJudge {
     /// # Errors
     /// No model, no try, a time of 0, a price below 0.
     pub fn new(options: ChatOptions) -> Result<Self> {
-        let refuse = |message: String| Err(Error::new(ErrorKind::Request, message));
-        if options.model.trim().is_empty() {
-            return refuse("no model is named; give the name by which the endpoint knows it".to_owned());
-        }
-        if options.tries == 0 || options.timeout.is_zero() {
-            return refuse("a judge needs at least one try and some time for it".to_owned());
-        }
-        for price in [options.prices.input_per_million, options.prices.output_per_million] {
-            if !(price >= 0.0 && price.is_finite()) {
-                return refuse(format!("price `{price}` of a million tokens is not a number of at least 0"));
-            }
-        }
+        let endpoint = options.endpoint()?;
         let votes = match options.votes {
             Votes::Hard => "hard",
             Votes::Soft => "soft",
@@ -112,15 +129,6 @@ impl ChatJudge {
         let texts = prompt::texts();
         let hash = short_hash(texts.iter().map(String::as_str));
         let identity = format!("chat {} {votes} prompt {hash}", options.model);
-        let endpoint = Endpoint {
-            url: options.url.clone(),
-            key: options.key.clone(),
-            agent: Endpoint::agent(),
-            timeout: options.timeout,
-            tries: options.tries,
-            backoff: options.backoff,
-            longest_wait: options.longest_wait,
-        };
         Ok(Self { options, endpoint, identity })
     }
 

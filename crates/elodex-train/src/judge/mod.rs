@@ -8,8 +8,10 @@ mod endpoint;
 mod ensemble;
 mod feedback;
 mod labels;
+mod pairwise;
 mod prompt;
 mod tournament;
+mod writer;
 
 pub use chat::{ChatJudge, ChatOptions, Votes};
 pub use cross_encoder::CrossEncoderJudge;
@@ -17,7 +19,9 @@ pub use endpoint::{ApiKey, Prices};
 pub use ensemble::Ensemble;
 pub use feedback::FeedbackJudge;
 pub use labels::QrelsJudge;
+pub use pairwise::PairwiseJudge;
 pub use tournament::{Forecast, Progress, Tournament, TournamentOptions};
+pub use writer::{QueryWriter, WrittenQuery};
 
 use crate::battle::{Arena, Decision, MemberFailure, Pair, Spent, Vote};
 use crate::{Error, Result};
