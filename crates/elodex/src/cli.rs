@@ -6,6 +6,7 @@ use crate::library::LibraryArgs;
 use crate::load::LoadArgs;
 use crate::quantise::QuantiseArgs;
 use crate::settings::{LocalFlags, LookFlags, SettingFlags, StoreFlags};
+use crate::zelo::ZeloArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use elodex_server::keys::Permission;
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Eval(Box<EvalArgs>),
     /// Say why a few queries do not find what answers them, and which change would help.
     Audit(Box<AuditArgs>),
+    /// Train a reranker and an embedder on your own documents: judged pairs become scores, scores become targets.
+    Zelo(Box<ZeloArgs>),
     /// Measure a running server under load.
     Bench {
         #[command(subcommand)]

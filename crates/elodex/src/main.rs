@@ -14,6 +14,7 @@ mod settings;
 mod sources;
 mod store;
 mod view;
+mod zelo;
 
 use clap::Parser as _;
 use std::io::Write as _;

@@ -20,6 +20,7 @@ mod rerank;
 pub(crate) mod search;
 mod serve;
 mod verify;
+mod zelo;
 
 use crate::cli::{Cli, Command, ModelFlags, ModelsCommand};
 use crate::output;
@@ -64,6 +65,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Audit(arguments) => {
             audit::audit(&settings(config, arguments.target.settings.0.clone())?, &arguments)?;
+        }
+        Command::Zelo(arguments) => {
+            zelo::zelo(&settings(config, arguments.settings.0.clone())?, &arguments)?;
         }
         Command::Bench { command } => return bench::run(&command),
         Command::Collections { command, target } => {

@@ -120,7 +120,8 @@ fn name(path: &Path) -> String {
     full.file_name().map_or("folder".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
-fn hash(file: &Path) -> std::io::Result<String> {
+/// SHA-256 of a file, hexadecimal.
+pub(crate) fn hash(file: &Path) -> std::io::Result<String> {
     let mut file = std::fs::File::open(file)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 16];

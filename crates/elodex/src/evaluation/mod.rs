@@ -15,9 +15,9 @@ mod runner;
 mod systems;
 
 pub(crate) use arguments::EvalArgs;
-pub(crate) use asking::Conditions;
+pub(crate) use asking::{Conditions, run as ranking};
 pub(crate) use fit::{Fits, Fitting};
-pub(crate) use folder::{Folder, Form};
+pub(crate) use folder::{Folder, Form, hash as file_hash};
 pub(crate) use machine::{command_line, machine};
 pub(crate) use outputs::{Outputs, read_runs};
 pub(crate) use places::{Place, Places};
@@ -25,4 +25,4 @@ pub(crate) use prices::Prices;
 pub(crate) use questions::Questions;
 pub(crate) use results::{Measured, Yardstick};
 pub(crate) use runner::{Ran, run_all, with_first_stages};
-pub(crate) use systems::{System, parse_all};
+pub(crate) use systems::{SecondStage, System, hybrid, parse_all};

@@ -45,6 +45,11 @@ pub(crate) struct System {
     pub(crate) second: Option<SecondStage>,
 }
 
+/// BM25 and vectors, each counting as much as the other.
+pub(crate) fn hybrid() -> System {
+    System::of(Lists::Hybrid(Some(Weights::default())))
+}
+
 impl System {
     pub(crate) fn of(lists: Lists) -> Self {
         Self { first: FirstStage { lists, model: None, dimensions: None }, second: None }

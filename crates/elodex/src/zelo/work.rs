@@ -1,0 +1,81 @@
+//! What every step works with: settings, models, and how it says what it came to.
+
+use crate::commands::local::Engine;
+use crate::output;
+use crate::settings::{DataDir, Origin, Settings, Sources};
+use crate::sources::{Models, open};
+use anyhow::ensure;
+use elodex_models::files::ModelFiles;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What a step works with.
+pub(crate) struct Work<'a> {
+    pub(crate) sources: &'a Sources,
+    pub(crate) accept_license: bool,
+    pub(crate) json: bool,
+}
+
+impl Work<'_> {
+    /// The files of a model that is named on the command line.
+    pub(crate) fn files(&self, source: &str) -> anyhow::Result<ModelFiles> {
+        let (entry, _) = Models::configured(&self.sources.file)?.find(source, self.accept_license)?;
+        open(&entry, None)
+    }
+
+    pub(crate) fn engine(&self) -> anyhow::Result<Engine> {
+        Engine::start(&Settings::read(self.sources)?)
+    }
+
+    /// Settings under which collections lie in `folder`, and nothing is computed once and remembered.
+    pub(crate) fn settings_in(&self, folder: &Path) -> anyhow::Result<Settings> {
+        let mut settings = Settings::read(self.sources)?;
+        settings.data_dir = DataDir::At(folder.to_owned());
+        settings.cache_bytes.0 = 0;
+        settings.default_embedder.0 = None;
+        settings.default_reranker.0 = None;
+        Ok(settings)
+    }
+
+    /// The embedder that is named, else those of the configuration; and a reranker, where one is given.
+    pub(crate) fn models(&self, embedder: Option<&str>, reranker: Option<&Path>) -> anyhow::Result<Models> {
+        let configured = Models::configured(&self.sources.file)?;
+        let mut entries = match embedder {
+            Some(source) => vec![configured.find(source, self.accept_license)?.0],
+            None => configured.entries,
+        };
+        ensure!(
+            !entries.is_empty(),
+            "candidates need an embedder; name one with --embedder, such as sentence-transformers/all-MiniLM-L6-v2, or a \
+             directory that holds it"
+        );
+        if let Some(directory) = reranker {
+            let mut trained = entries[0].clone();
+            trained.name = Some("trained".to_owned());
+            trained.source = directory.display().to_string();
+            trained.kind = None;
+            trained.precision = None;
+            entries.push(trained);
+        }
+        Ok(Models {
+            entries,
+            entries_origin: Origin::Flag,
+            aliases: BTreeMap::new(),
+            aliases_origin: Origin::Flag,
+        })
+    }
+
+    /// Prints what a step came to: rows, or with --json the whole.
+    pub(crate) fn show(&self, result: &impl Serialize, rows: &[Vec<String>]) -> anyhow::Result<()> {
+        if self.json {
+            return output::line(serde_json::to_string_pretty(result)?);
+        }
+        output::line(output::table(&["what", "value"], rows))
+    }
+}
+
+/// A row of [`Work::show`].
+pub(crate) fn row(what: &str, value: impl std::fmt::Display) -> Vec<String> {
+    vec![what.to_owned(), value.to_string()]
+}
