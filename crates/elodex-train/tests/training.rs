@@ -190,3 +190,55 @@ fn groups_that_cannot_be_meant_are_named_by_line() {
     let long = Group { query, documents: groups(1).remove(0).documents };
     assert!(reranker().prepare(&long).unwrap_err().to_string().contains("never cut"));
 }
+
+#[cfg(target_os = "linux")]
+mod full_disk {
+    //! The test starts itself as a second process under a limit for the size of a file, which answers a write as a full
+    //! disk does.
+
+    use super::*;
+    use std::process::Command;
+
+    const CHILD: &str = "ELODEX_FULL_DISK";
+
+    #[test]
+    fn a_full_disk_at_a_checkpoint_is_named_and_training_goes_on_from_the_one_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut whole = reranker();
+        let expected = run(&mut whole, &settings(), &folder.path().join("whole")).unwrap();
+        let part = folder.path().join("part");
+        let stopped =
+            train(&mut reranker(), &groups(20), &groups(8), &settings(), "tiny", &part, |progress| {
+                if progress.step == 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+        assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Cancelled);
+        let before = std::fs::read(part.join("checkpoint.safetensors")).unwrap();
+
+        // A write over the limit is an error where the signal for it is ignored. Units of 512 bytes.
+        let child = Command::new("sh")
+            .args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$0\" \"$@\""])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "full_disk::trains_on_a_full_disk", "--ignored", "--nocapture"])
+            .env(CHILD, &part)
+            .output()
+            .unwrap();
+        assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+        assert_eq!(std::fs::read(part.join("checkpoint.safetensors")).unwrap(), before);
+        assert!(!std::fs::read_dir(&part).unwrap().any(|entry| {
+            entry.unwrap().path().extension().is_some_and(|extension| extension == "partial")
+        }));
+
+        let mut resumed = reranker();
+        assert_eq!(run(&mut resumed, &settings(), &part).unwrap(), expected);
+        assert_eq!(resumed.parameters(), whole.parameters());
+    }
+
+    #[test]
+    #[ignore = "the other half of the test with a full disk"]
+    fn trains_on_a_full_disk() {
+        let Ok(part) = std::env::var(CHILD) else { return };
+        let error = run(&mut reranker(), &settings(), Path::new(&part)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+        assert!(error.to_string().contains("make room"), "{error}");
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::parameters::{Gradients, Key, Parameters};
 use elodex_kernels::{Activation, Epilogue, Kernels, Parallelism};
+use rayon::prelude::*;
 
 /// What every layer needs to run.
 #[derive(Clone, Copy)]
@@ -61,9 +62,8 @@ impl Linear {
         let right = kernels.pack_transposed(input, inputs, rows, Parallelism::Pool);
         let mut by_weight = vec![0.0; outputs * inputs];
         kernels.linear(&left, outputs, &right, plain(None), &mut by_weight, Parallelism::Pool);
-        for (sum, value) in gradients[self.weight].iter_mut().zip(by_weight) {
-            *sum += value;
-        }
+        let sums = gradients[self.weight].par_iter_mut().with_min_len(1 << 16);
+        sums.zip(by_weight).for_each(|(sum, value)| *sum += value);
 
         // dX = dY·W
         let weight = kernels.pack_transposed(&parameters[self.weight], inputs, outputs, Parallelism::Pool);

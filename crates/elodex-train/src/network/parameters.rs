@@ -1,5 +1,6 @@
 //! What training changes, and the gradients by it.
 
+use rayon::prelude::*;
 use std::ops::{Index, IndexMut};
 
 /// A tensor that training changes.
@@ -76,13 +77,14 @@ impl Gradients {
 
     /// Sets all to zero.
     pub fn clear(&mut self) {
-        self.0.iter_mut().for_each(|values| values.fill(0.0));
+        self.0.par_iter_mut().for_each(|values| values.fill(0.0));
     }
 
     /// √Σ g², summed in f64.
     pub fn norm(&self) -> f64 {
         let squares = |values: &Vec<f32>| values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>();
-        self.0.iter().map(squares).sum::<f64>().sqrt()
+        // Collected first, so that the tensors' sums are added in their own order.
+        self.0.par_iter().map(squares).collect::<Vec<f64>>().into_iter().sum::<f64>().sqrt()
     }
 
     /// Those of two parameters at once.
