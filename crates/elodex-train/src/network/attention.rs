@@ -58,7 +58,11 @@ impl Heads {
         let (width, dim) = (self.width(), self.head_dim);
         let length = by_output.len() / width;
         let columns = |rows: &[f32], row_width: usize, first: usize| -> Vec<f32> {
-            rows.chunks_exact(row_width).flat_map(|row| &row[first..first + dim]).copied().collect()
+            let mut values = Vec::with_capacity(length * dim);
+            for row in rows.chunks_exact(row_width) {
+                values.extend_from_slice(&row[first..first + dim]);
+            }
+            values
         };
         let place = [head * dim, width + head * dim, 2 * width + head * dim];
         let [queries, keys, values] = place.map(|first| columns(qkv, 3 * width, first));

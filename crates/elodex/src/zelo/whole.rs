@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// Of the sample's queries, one of so many is kept for the test.
 const TEST_SHARE: u8 = 4;
 /// Share of the learned queries that weights are chosen and logits calibrated by.
-const DEV_SHARE: f64 = 0.15;
+const DEV_SHARE: f64 = 0.2;
 
 /// What a whole run came to.
 #[derive(Serialize)]

@@ -8,3 +8,4 @@ mod eval;
 mod library;
 mod models;
 mod support;
+mod zelo;
