@@ -33,6 +33,7 @@
 //! within what [`EngineLimits`] says.
 
 mod backend;
+mod batch;
 mod cache;
 mod embed;
 mod engine;
