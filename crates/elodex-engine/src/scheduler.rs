@@ -149,8 +149,14 @@ impl<B: Backend> Scheduler<'_, '_, B> {
     fn next_lane(&self) -> Option<Lane> {
         let threads = self.shared.runtime.threads();
         loop {
-            self.expire();
             let mut queue = self.shared.lock();
+            // Under the lock held until the wait, so that none that came meanwhile is overlooked.
+            let expired = queue.expire(Instant::now());
+            if !expired.is_empty() {
+                drop(queue);
+                self.tell_expired(expired);
+                continue;
+            }
             if queue.broken {
                 return None;
             }
@@ -166,8 +172,7 @@ impl<B: Backend> Scheduler<'_, '_, B> {
         }
     }
 
-    fn expire(&self) {
-        let expired = self.shared.lock().expire(Instant::now());
+    fn tell_expired(&self, expired: Vec<(usize, Settled<B>)>) {
         for (inputs, settled) in expired {
             self.shared.counters.expired.add(inputs as u64);
             settled.tell();
@@ -390,8 +395,9 @@ impl<B: Backend> Scheduler<'_, '_, B> {
 
     /// The last look before the model runs: whoever has gone or is too late costs nothing.
     fn commit(&self, mut batch: Vec<Item<B>>) -> Vec<Item<B>> {
-        self.expire();
         let now = Instant::now();
+        let expired = self.shared.lock().expire(now);
+        self.tell_expired(expired);
         let mut queue = self.shared.lock();
         batch.retain(|item| {
             let Some(job) = queue.job_mut(item.job).filter(|job| !job.late()) else { return false };

@@ -15,6 +15,16 @@ fn hold(service: &Fake, probe: &Probe, text: &str, nth: usize) -> Pending<EmbedR
     pending
 }
 
+/// Returns after the scheduler has decided what to do about all that was submitted before: it answers late requests
+/// whenever it looks at the queue, before it picks anything.
+fn look_around(service: &Fake) {
+    for _ in 0..2 {
+        let late = CallContext { deadline: Some(Instant::now()), ..caller("late") };
+        let error = service.submit(request(["look around"]), late).unwrap().wait().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Deadline);
+    }
+}
+
 fn wait_for_all(answers: impl IntoIterator<Item = Pending<EmbedResponse>>) {
     answers.into_iter().for_each(|pending| drop(pending.wait().unwrap()));
 }
@@ -58,6 +68,8 @@ fn a_large_batch_runs_alone_with_all_threads() {
     for text in ["late", "later"] {
         answers.push(service.submit(request([text]), caller(text)).unwrap());
     }
+    look_around(&service);
+    assert_eq!(probe.seen().tokenised.len(), 2, "nothing is picked while a large batch runs");
     probe.let_pass(1);
     probe.wait_for_batch(4);
     probe.open();
