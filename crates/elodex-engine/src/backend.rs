@@ -40,6 +40,10 @@ pub(crate) trait Backend: Send + Sync + 'static {
 
     /// Bytes of activations of a batch of `tokens`.
     fn activation_bytes(&self, tokens: usize) -> u64;
+
+    /// Multiply-adds that a layer's linear maps need for one token: what decides whether sharing a batch's kernels
+    /// out pays.
+    fn layer_multiply_adds(&self) -> u64;
 }
 
 /// One unit of model work.

@@ -36,6 +36,7 @@ pub(crate) trait EmbedModel: Send + Sync + 'static {
         parallelism: Parallelism,
     ) -> elodex_models::Result<Vec<Vec<f32>>>;
     fn activation_bytes(&self, tokens: usize) -> u64;
+    fn layer_multiply_adds(&self) -> u64;
 }
 
 impl EmbedModel for Embedder {
@@ -79,6 +80,10 @@ impl EmbedModel for Embedder {
 
     fn activation_bytes(&self, tokens: usize) -> u64 {
         self.activation_bytes(tokens)
+    }
+
+    fn layer_multiply_adds(&self) -> u64 {
+        self.layer_multiply_adds()
     }
 }
 
@@ -158,6 +163,10 @@ impl<M: EmbedModel> Backend for EmbedBackend<M> {
 
     fn activation_bytes(&self, tokens: usize) -> u64 {
         self.0.activation_bytes(tokens)
+    }
+
+    fn layer_multiply_adds(&self) -> u64 {
+        self.0.layer_multiply_adds()
     }
 }
 
@@ -270,7 +279,8 @@ impl EmbedService {
         self.core.0.stats()
     }
 
-    /// Takes no more requests and waits until the accepted ones are answered.
+    /// Takes no more requests and waits until the accepted ones are answered. On a worker thread of the
+    /// [`Runtime`], where a waker may run, it does not wait: the answers need that thread.
     pub fn shutdown(&self) {
         self.core.0.shutdown();
     }

@@ -71,10 +71,13 @@ impl<B: Backend> Engine<B> {
         weight: impl Fn(&B::Output) -> u64 + Send + Sync + 'static,
     ) -> Result<Self> {
         let token_budget = limits.token_budget(|tokens| backend.activation_bytes(tokens))?;
+        let small_tokens =
+            scheduler::small_tokens(backend.layer_multiply_adds(), token_budget, runtime.threads());
         let shared = Arc::new(Shared {
             backend,
             runtime,
             token_budget,
+            small_tokens,
             cache: Cache::new(limits.cache_bytes, weight),
             limits,
             counters: Default::default(),
@@ -101,7 +104,7 @@ impl<B: Backend> Engine<B> {
         &self.shared.limits
     }
 
-    /// Admits a request or refuses it at once. `assemble` makes the response, on the scheduler's thread.
+    /// Admits a request or refuses it at once. `assemble` makes the response, on a worker thread.
     pub(crate) fn submit<T: Send + 'static>(
         &self,
         submission: Submission<B::Call>,
@@ -215,20 +218,24 @@ impl<B: Backend> Engine<B> {
         stats
     }
 
-    /// Takes no more requests, and waits until the accepted ones are answered. Called from a waker on the scheduler's
-    /// own thread, it cannot wait for itself and only closes the door.
+    /// Takes no more requests, and waits until the accepted ones are answered. Called from a waker, on the scheduler's
+    /// thread or on a worker, it would wait for the thread it holds: there it only closes the door.
     pub(crate) fn shutdown(&self) {
         let mut queue = self.shared.lock();
         queue.stopping = true;
         self.shared.changed.notify_all();
-        while !queue.stopped && !self.on_scheduler_thread() {
+        while !queue.stopped && !self.on_own_thread() {
             queue = self.shared.stopped.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
 
 impl<B: Backend> Engine<B> {
-    fn on_scheduler_thread(&self) -> bool {
+    /// Whether accepted work may need this thread: the scheduler's or a worker.
+    fn on_own_thread(&self) -> bool {
+        if self.shared.runtime.on_worker() {
+            return true;
+        }
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         thread.as_ref().is_some_and(|thread| thread.thread().id() == std::thread::current().id())
     }
@@ -248,7 +255,7 @@ fn gather<O: Clone>(sources: Vec<Source<O>>, slots: &[O]) -> Vec<O> {
 impl<B: Backend> Drop for Engine<B> {
     fn drop(&mut self) {
         self.shutdown();
-        if self.on_scheduler_thread() {
+        if self.on_own_thread() {
             return;
         }
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();

@@ -3,6 +3,7 @@
 
 use crate::embed::EmbedModel;
 use crate::rerank::RerankModel;
+use crate::scheduler::SMALL_LAYER_MULTIPLY_ADDS;
 use elodex_kernels::{Kernels, Parallelism};
 use elodex_models::{Encoded, Error, ErrorKind, Result, Window};
 use elodex_types::{CallContext, Role, Score, ScoreKind, SpaceFingerprint, Truncation, TruncationPolicy};
@@ -12,6 +13,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 const SEPARATOR: u32 = 256;
 /// Window of the fakes in tokens.
 pub(crate) const MAX_TOKENS: usize = 400;
+/// Tokens of a small batch.
+pub(crate) const SMALL_TOKENS: usize = 64;
 /// Activations per token.
 pub(crate) const BYTES_PER_TOKEN: u64 = 10;
 
@@ -35,6 +38,10 @@ pub(crate) struct Seen {
     held: bool,
     /// Batches that have come to the gate.
     arrived: usize,
+    /// Batches that have come and not gone.
+    inside: usize,
+    /// How each batch was to run, and how many others were inside when it came.
+    pub(crate) ways: Vec<(Parallelism, usize)>,
 }
 
 impl Probe {
@@ -71,10 +78,13 @@ impl Probe {
         self.seen().batches.iter().position(|batch| batch.iter().any(|one| one == text))
     }
 
-    fn enter(&self, batch: Vec<String>) {
+    fn enter(&self, batch: Vec<String>, parallelism: Parallelism) {
         let mut seen = self.seen();
         seen.batches.push(batch);
         seen.arrived += 1;
+        let beside = seen.inside;
+        seen.ways.push((parallelism, beside));
+        seen.inside += 1;
         self.changed.notify_all();
         while seen.held && seen.permits == 0 {
             seen = self.changed.wait(seen).unwrap();
@@ -82,6 +92,7 @@ impl Probe {
         if seen.held {
             seen.permits -= 1;
         }
+        seen.inside -= 1;
     }
 }
 
@@ -110,7 +121,11 @@ fn too_long(tokens: usize) -> Error {
 }
 
 pub(crate) fn runtime() -> Arc<crate::Runtime> {
-    Arc::new(crate::Runtime::new(2, Kernels::detect()).unwrap())
+    runtime_of(2)
+}
+
+pub(crate) fn runtime_of(threads: usize) -> Arc<crate::Runtime> {
+    Arc::new(crate::Runtime::new(threads, Kernels::detect()).unwrap())
 }
 
 pub(crate) fn caller(key: &str) -> CallContext {
@@ -168,9 +183,14 @@ impl EmbedModel for FakeEmbedder {
         Ok(encode(ids, seen, usize::from(role == Some(Role::Query))))
     }
 
-    fn embed(&self, batch: &[&Encoded], dimensions: usize, _: Parallelism) -> Result<Vec<Vec<f32>>> {
+    fn embed(
+        &self,
+        batch: &[&Encoded],
+        dimensions: usize,
+        parallelism: Parallelism,
+    ) -> Result<Vec<Vec<f32>>> {
         let texts: Vec<String> = batch.iter().map(|encoded| text_of(encoded)).collect();
-        self.probe.enter(texts.clone());
+        self.probe.enter(texts.clone(), parallelism);
         texts.iter().try_for_each(|text| misbehave("batch", text))?;
         let vector = |encoded: &&Encoded| {
             if text_of(encoded).starts_with("not a number") {
@@ -188,6 +208,10 @@ impl EmbedModel for FakeEmbedder {
 
     fn activation_bytes(&self, tokens: usize) -> u64 {
         tokens as u64 * BYTES_PER_TOKEN
+    }
+
+    fn layer_multiply_adds(&self) -> u64 {
+        SMALL_LAYER_MULTIPLY_ADDS / SMALL_TOKENS as u64
     }
 }
 
@@ -249,9 +273,9 @@ impl RerankModel for FakeReranker {
         }
     }
 
-    fn logits(&self, batch: &[&Encoded], _: Parallelism) -> Result<Vec<f32>> {
+    fn logits(&self, batch: &[&Encoded], parallelism: Parallelism) -> Result<Vec<f32>> {
         let texts: Vec<String> = batch.iter().map(|encoded| text_of(encoded)).collect();
-        self.probe.enter(texts.clone());
+        self.probe.enter(texts.clone(), parallelism);
         texts.iter().try_for_each(|text| misbehave("batch", text))?;
         let logit = |text: &String| match text.split_once('=') {
             Some((_, number)) => number.parse().unwrap_or(f32::NAN),
@@ -266,5 +290,9 @@ impl RerankModel for FakeReranker {
 
     fn activation_bytes(&self, tokens: usize) -> u64 {
         tokens as u64 * BYTES_PER_TOKEN
+    }
+
+    fn layer_multiply_adds(&self) -> u64 {
+        SMALL_LAYER_MULTIPLY_ADDS / SMALL_TOKENS as u64
     }
 }

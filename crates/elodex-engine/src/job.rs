@@ -2,7 +2,7 @@
 
 use crate::backend::{Backend, Part, Receipt};
 use crate::cache::CacheKey;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 use elodex_types::{Lane, Timing};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -65,6 +65,10 @@ pub(crate) struct Job<B: Backend> {
     pub(crate) ready: VecDeque<Ready>,
     slots: Vec<Slot<B>>,
     unfinished: usize,
+    /// Parts in batches under way.
+    running: usize,
+    /// The deadline passed while parts ran: they finish, nothing else is begun.
+    late: bool,
     submitted: Instant,
     first_batch: Option<Instant>,
     reply: Reply<B::Output>,
@@ -103,6 +107,8 @@ impl<B: Backend> Job<B> {
             ready: VecDeque::new(),
             slots,
             unfinished,
+            running: 0,
+            late: false,
             submitted,
             first_batch: None,
             reply,
@@ -138,8 +144,24 @@ impl<B: Backend> Job<B> {
         self.slots[slot].missing = parts;
     }
 
+    pub(crate) fn running(&self) -> usize {
+        self.running
+    }
+
+    pub(crate) fn late(&self) -> bool {
+        self.late
+    }
+
+    /// Gives up what has not started.
+    pub(crate) fn cut_short(&mut self) {
+        self.late = true;
+        self.waiting.clear();
+        self.ready.clear();
+    }
+
     /// Takes note that a part runs now; the time it waited if it is the job's first.
     pub(crate) fn start(&mut self, now: Instant) -> Option<Duration> {
+        self.running += 1;
         if self.first_batch.is_some() {
             return None;
         }
@@ -157,6 +179,7 @@ impl<B: Backend> Job<B> {
         raw: B::Raw,
     ) -> Result<Option<(CacheKey, B::Output)>> {
         let subject = self.subject(slot);
+        self.running -= 1;
         let place = &mut self.slots[slot];
         place.parts[position] = Some((receipt, raw));
         place.missing -= 1;
@@ -178,6 +201,13 @@ impl<B: Backend> Job<B> {
         };
         let outputs = self.slots.into_iter().filter_map(|slot| slot.output).collect();
         Settled { reply: self.reply, answer: Ok(Finished { outputs, lane: self.lane, timing }) }
+    }
+
+    /// Ends the job because its deadline passed, with the number of inputs that have no result.
+    pub(crate) fn expire(self) -> (usize, Settled<B>) {
+        let unfinished = self.unfinished;
+        let message = format!("the deadline passed with {unfinished} {}s not computed", B::INPUT);
+        (unfinished, self.fail(Error::new(ErrorKind::Deadline, message)))
     }
 
     /// Ends the job with an error.

@@ -4,8 +4,8 @@
 //! # The way of a request
 //! `submit` looks every input up in the cache, keeps one of equal inputs, and admits the rest or refuses the request
 //! at once. The model's own scheduler thread then picks inputs fairly, tokenises them on the [`Runtime`]'s pool, packs
-//! them without padding into a batch under a token budget, longest first, runs it and files the results. A request is
-//! answered when its last input is.
+//! them without padding into a batch under a token budget, longest first, and hands it to the pool. A large batch runs
+//! alone with every thread, small ones run side by side on a thread each. A request is answered when its last input is.
 //!
 //! # Lanes
 //! Lanes change the order of work, never a number. [`Latency`](elodex_types::Latency) chooses one:
@@ -33,6 +33,7 @@
 //! within what [`EngineLimits`] says.
 
 mod backend;
+mod batch;
 mod cache;
 mod embed;
 mod engine;

@@ -88,6 +88,34 @@ pub(crate) struct Room {
     pub(crate) text_bytes: usize,
 }
 
+/// Batches of one model under way: a large one alone, or small ones, as many as there are threads.
+#[derive(Default)]
+pub(crate) struct Running {
+    batches: usize,
+    large: bool,
+}
+
+impl Running {
+    pub(crate) fn batches(&self) -> usize {
+        self.batches
+    }
+
+    /// Whether another small batch may begin.
+    pub(crate) fn has_room(&self, threads: usize) -> bool {
+        !self.large && self.batches < threads
+    }
+
+    pub(crate) fn begin(&mut self, large: bool) {
+        self.batches += 1;
+        self.large = large;
+    }
+
+    pub(crate) fn end(&mut self) {
+        self.batches -= 1;
+        self.large = false;
+    }
+}
+
 /// See the module.
 pub(crate) struct Queue<B: Backend> {
     jobs: HashMap<JobId, Job<B>>,
@@ -101,7 +129,10 @@ pub(crate) struct Queue<B: Backend> {
     /// Bytes of inputs finished per second of work, averaged over recent batches; 0 before the first.
     throughput: f64,
     next_id: JobId,
+    pub(crate) running: Running,
     pub(crate) stopping: bool,
+    /// A batch ended by a panic of ours: nothing more is begun.
+    pub(crate) broken: bool,
     pub(crate) stopped: bool,
 }
 
@@ -117,7 +148,9 @@ impl<B: Backend> Default for Queue<B> {
             result_bytes: 0,
             throughput: 0.0,
             next_id: 0,
+            running: Running::default(),
             stopping: false,
+            broken: false,
             stopped: false,
         }
     }
@@ -299,7 +332,8 @@ impl<B: Backend> Queue<B> {
         self.result_bytes -= bytes;
     }
 
-    /// Ends the jobs whose deadline has passed. Only called while no part of any job runs.
+    /// Ends the jobs whose deadline has passed. One with parts in a batch under way is cut short: it ends with that
+    /// batch.
     pub(crate) fn expire(&mut self, now: Instant) -> Vec<(usize, Settled<B>)> {
         let mut expired = Vec::new();
         while let Some(&(deadline, id)) = self.deadlines.first() {
@@ -307,10 +341,14 @@ impl<B: Backend> Queue<B> {
                 break;
             }
             self.deadlines.pop_first();
-            let Some(job) = self.remove(id) else { continue };
-            let unfinished = job.unfinished();
-            let message = format!("the deadline passed with {unfinished} {}s not computed", B::INPUT);
-            expired.push((unfinished, job.fail(Error::new(ErrorKind::Deadline, message))));
+            let Some(job) = self.jobs.get_mut(&id) else { continue };
+            if job.running() > 0 {
+                job.cut_short();
+                let (key, lane) = (Arc::clone(&job.key), job.lane);
+                self.lane_mut(lane).leave(&key, id);
+                continue;
+            }
+            expired.extend(self.remove(id).map(Job::expire));
         }
         expired
     }
@@ -394,12 +432,12 @@ impl<B: Backend> Queue<B> {
         self.lane_mut(lane).enter(&key, id);
     }
 
-    /// Takes note that a batch finished inputs of `bytes` in `time`.
+    /// Takes note that a batch, which still counts as running, finished inputs of `bytes` in `time`.
     pub(crate) fn measure(&mut self, bytes: u64, time: Duration) {
         if bytes == 0 || time.is_zero() {
             return;
         }
-        let rate = bytes as f64 / time.as_secs_f64();
+        let rate = bytes as f64 / time.as_secs_f64() * self.running.batches as f64;
         self.throughput = if self.throughput == 0.0 { rate } else { 0.8 * self.throughput + 0.2 * rate };
     }
 

@@ -32,6 +32,7 @@ pub(crate) trait RerankModel: Send + Sync + 'static {
     fn logits(&self, batch: &[&Encoded], parallelism: Parallelism) -> elodex_models::Result<Vec<f32>>;
     fn relevance(&self, logit: f32) -> Score;
     fn activation_bytes(&self, tokens: usize) -> u64;
+    fn layer_multiply_adds(&self) -> u64;
 }
 
 impl RerankModel for Reranker {
@@ -72,6 +73,10 @@ impl RerankModel for Reranker {
 
     fn activation_bytes(&self, tokens: usize) -> u64 {
         self.activation_bytes(tokens)
+    }
+
+    fn layer_multiply_adds(&self) -> u64 {
+        self.layer_multiply_adds()
     }
 }
 
@@ -162,6 +167,10 @@ impl<M: RerankModel> Backend for RerankBackend<M> {
 
     fn activation_bytes(&self, tokens: usize) -> u64 {
         self.0.activation_bytes(tokens)
+    }
+
+    fn layer_multiply_adds(&self) -> u64 {
+        self.0.layer_multiply_adds()
     }
 }
 
@@ -264,7 +273,8 @@ impl RerankService {
         self.core.0.stats()
     }
 
-    /// Takes no more requests and waits until the accepted ones are answered.
+    /// Takes no more requests and waits until the accepted ones are answered. On a worker thread of the
+    /// [`Runtime`], where a waker may run, it does not wait: the answers need that thread.
     pub fn shutdown(&self) {
         self.core.0.shutdown();
     }

@@ -2,7 +2,7 @@
 
 use crate::{Error, ErrorKind, Result};
 use elodex_kernels::Kernels;
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::{Scope, ThreadPool, ThreadPoolBuilder};
 
 /// Threads and kernels every model of a process shares.
 ///
@@ -41,6 +41,17 @@ impl Runtime {
     /// The kernels to load models with.
     pub fn kernels(&self) -> Kernels {
         self.kernels
+    }
+
+    /// Runs `work` here; what it spawns on its scope runs on the pool. Returns once all of that has ended, and panics
+    /// if any of it did.
+    pub(crate) fn scope<'scope, R>(&self, work: impl FnOnce(&Scope<'scope>) -> R) -> R {
+        self.pool.in_place_scope(work)
+    }
+
+    /// Whether this is one of the pool's threads.
+    pub(crate) fn on_worker(&self) -> bool {
+        self.pool.current_thread_index().is_some()
     }
 
     /// Runs `work` on the pool and waits for it; rayon calls inside use the pool.

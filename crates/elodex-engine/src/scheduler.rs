@@ -1,9 +1,19 @@
-//! The thread of one model: picks work fairly, tokenises it, packs a batch, runs it, tells the callers.
+//! The thread of one model: picks work fairly, tokenises it, packs a batch and hands it to the workers.
 //!
-//! One batch runs at a time, so what arrives meanwhile waits for one batch at most before its turn is decided. A
-//! request of many inputs is never more than the queue's members: every batch takes from it what fairness allows.
+//! # How many batches run
+//! A *large* batch runs alone, with every worker. *Small* ones, whose kernels are hardly worth sharing out, run side by
+//! side on a worker each, and what waits is spread over the workers that have none. Only a small batch that nothing runs
+//! beside yet lets the other workers help. Small is what has at most [`Shared::small_tokens`] for each worker it gets. A
+//! large batch that was gathered while small ones run waits for these, and nothing else begins meanwhile; so what
+//! arrives waits for one large batch at most before its turn is decided, or for the first of the small ones to end.
+//!
+//! All batches of all models run on the one pool of the [`Runtime`], so never on more threads than it has. Beside it
+//! this thread only picks and packs, and tokenises a text that is alone.
+//!
+//! A request of many inputs is never more than the queue's members: every batch takes from it what fairness allows.
 
-use crate::backend::{Backend, Part, Receipt};
+use crate::backend::{Backend, Part};
+use crate::batch::{self, Item};
 use crate::cache::Cache;
 use crate::error::{of_model, of_panic};
 use crate::job::{JobId, Ready, Settled};
@@ -11,8 +21,8 @@ use crate::queue::{Pick, Queue, Room, Work};
 use crate::stats::Counters;
 use crate::{EngineLimits, Error, ErrorKind, Result, Runtime};
 use elodex_kernels::Parallelism;
-use elodex_models::Encoded;
 use elodex_types::Lane;
+use rayon::Scope;
 use rayon::prelude::*;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,17 +39,30 @@ const FILL_ROUNDS: usize = 4;
 const FIRST_TOKENS_PER_BYTE: f64 = 0.25;
 const MEASUREMENT_WEIGHT: f64 = 0.05;
 
-/// What the scheduler's thread and the callers share.
+/// Multiply-adds in one layer's linear maps up to which a batch is small: threads meet between kernels, so what a second
+/// one gains is a matter of what a layer costs. 75 tokens of MiniLM (hidden 384), 18 of BERT base (768).
+pub(crate) const SMALL_LAYER_MULTIPLY_ADDS: u64 = 1 << 27;
+
+/// Tokens of a small batch at most: by what a layer costs, and so that those on all `threads` together keep within the
+/// `budget` of one batch.
+pub(crate) fn small_tokens(layer_multiply_adds: u64, budget: usize, threads: usize) -> usize {
+    let worth_one = SMALL_LAYER_MULTIPLY_ADDS / layer_multiply_adds.max(1);
+    usize::try_from(worth_one).unwrap_or(usize::MAX).min(budget / threads)
+}
+
+/// What the scheduler's thread, the workers and the callers share.
 pub(crate) struct Shared<B: Backend> {
     pub(crate) backend: B,
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) limits: EngineLimits,
     /// Tokens of a batch that fit both `batch_tokens` and `memory_bytes`.
     pub(crate) token_budget: usize,
+    /// Tokens of a small batch, for each worker it gets.
+    pub(crate) small_tokens: usize,
     pub(crate) cache: Cache<B::Output>,
     pub(crate) counters: Counters,
     pub(crate) queue: Mutex<Queue<B>>,
-    /// Work arrived, or the service is stopping.
+    /// Work arrived, a batch ended, or the service is stopping.
     pub(crate) changed: Condvar,
     /// The scheduler's thread has nothing more to do.
     pub(crate) stopped: Condvar,
@@ -49,17 +72,11 @@ impl<B: Backend> Shared<B> {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Queue<B>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-/// A part on its way into a batch.
-struct Item<B: Backend> {
-    job: JobId,
-    slot: usize,
-    position: usize,
-    call: Arc<B::Call>,
-    part: Part,
-    /// What was charged for it so far.
-    charged: usize,
+    /// Waits until something [changed](Self::changed).
+    fn wait<'a>(&self, queue: MutexGuard<'a, Queue<B>>) -> MutexGuard<'a, Queue<B>> {
+        self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A text on its way to the tokeniser.
@@ -98,10 +115,12 @@ enum TokeniseError {
 /// Runs until the service is stopped and all accepted work is done.
 pub(crate) fn run<B: Backend>(shared: &Shared<B>) {
     let survived = catch_unwind(AssertUnwindSafe(|| {
-        let mut scheduler = Scheduler { shared, tokens_per_byte: FIRST_TOKENS_PER_BYTE };
-        while let Some(lane) = scheduler.next_lane() {
-            scheduler.step(lane);
-        }
+        shared.runtime.scope(|scope| {
+            let mut scheduler = Scheduler { shared, scope, tokens_per_byte: FIRST_TOKENS_PER_BYTE };
+            while let Some(lane) = scheduler.next_lane() {
+                scheduler.step(lane);
+            }
+        });
     }));
     let mut queue = shared.lock();
     queue.stopping = true;
@@ -118,29 +137,42 @@ pub(crate) fn run<B: Backend>(shared: &Shared<B>) {
     shared.stopped.notify_all();
 }
 
-struct Scheduler<'a, B: Backend> {
-    shared: &'a Shared<B>,
+struct Scheduler<'a, 'scope, B: Backend> {
+    shared: &'scope Shared<B>,
+    /// Where batches run.
+    scope: &'a Scope<'scope>,
     tokens_per_byte: f64,
 }
 
-impl<B: Backend> Scheduler<'_, B> {
-    /// Waits for work; `None` when stopping and nothing is left.
+impl<B: Backend> Scheduler<'_, '_, B> {
+    /// Waits for work and for room to run it; `None` when stopping and nothing is left.
     fn next_lane(&self) -> Option<Lane> {
+        let threads = self.shared.runtime.threads();
         loop {
-            self.expire();
             let mut queue = self.shared.lock();
-            if let Some(lane) = queue.next_lane() {
-                return Some(lane);
+            // Under the lock held until the wait, so that none that came meanwhile is overlooked.
+            let expired = queue.expire(Instant::now());
+            if !expired.is_empty() {
+                drop(queue);
+                self.tell_expired(expired);
+                continue;
             }
-            if queue.stopping {
+            if queue.broken {
                 return None;
             }
-            drop(self.shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner));
+            if queue.running.has_room(threads) {
+                if let Some(lane) = queue.next_lane() {
+                    return Some(lane);
+                }
+                if queue.stopping {
+                    return None;
+                }
+            }
+            drop(self.shared.wait(queue));
         }
     }
 
-    fn expire(&self) {
-        let expired = self.shared.lock().expire(Instant::now());
+    fn tell_expired(&self, expired: Vec<(usize, Settled<B>)>) {
         for (inputs, settled) in expired {
             self.shared.counters.expired.add(inputs as u64);
             settled.tell();
@@ -151,17 +183,44 @@ impl<B: Backend> Scheduler<'_, B> {
     fn step(&mut self, lane: Lane) {
         let started = Instant::now();
         let batch = self.gather(lane);
+        let large = self.is_large(&batch);
+        if large {
+            self.wait_until_none_runs();
+        }
         let batch = self.commit(batch);
         if batch.is_empty() {
             return;
         }
-        let results = self.compute(&batch);
-        let bytes = match results {
-            Ok(results) => self.deliver(batch, results),
-            Err(failure) => self.fail_batch(&batch, &failure),
-        };
-        self.shared.lock().measure(bytes, started.elapsed());
-        self.shared.cache.settle();
+        let places = if large { 1 } else { self.places() };
+        let shares = batch::share_out(batch, places);
+        let running = &mut self.shared.lock().running;
+        // Alone, the other workers may as well help: they turn to the next batch as soon as there is one.
+        let parallelism =
+            if running.batches() + shares.len() == 1 { Parallelism::Pool } else { Parallelism::Serial };
+        for share in shares {
+            running.begin(large);
+            let shared = self.shared;
+            self.scope.spawn(move |_| batch::run(shared, share, parallelism, started));
+        }
+    }
+
+    /// Small batches that may begin now; what ends meanwhile only adds to them.
+    fn places(&self) -> usize {
+        self.shared.runtime.threads() - self.shared.lock().running.batches()
+    }
+
+    /// Whether a batch, longest first, is more than the workers without one can take as small batches.
+    fn is_large(&self, batch: &[Item<B>]) -> bool {
+        let longest = batch.first().map_or(0, |item| item.part.tokens());
+        let tokens: usize = batch.iter().map(|item| item.part.tokens()).sum();
+        longest > self.shared.small_tokens || tokens > self.shared.small_tokens * self.places()
+    }
+
+    fn wait_until_none_runs(&self) {
+        let mut queue = self.shared.lock();
+        while queue.running.batches() > 0 {
+            queue = self.shared.wait(queue);
+        }
     }
 
     /// Picks and tokenises work until a batch is full enough or nothing waits.
@@ -202,7 +261,7 @@ impl<B: Backend> Scheduler<'_, B> {
                 break;
             }
         }
-        let (batch, left) = pack(ready, fresh, budget);
+        let (batch, left) = batch::pack(ready, fresh, budget);
         let mut queue = self.shared.lock();
         // Backwards, so that what goes to the head of a job keeps its order.
         for item in left.into_iter().rev() {
@@ -336,77 +395,18 @@ impl<B: Backend> Scheduler<'_, B> {
 
     /// The last look before the model runs: whoever has gone or is too late costs nothing.
     fn commit(&self, mut batch: Vec<Item<B>>) -> Vec<Item<B>> {
-        self.expire();
         let now = Instant::now();
+        let expired = self.shared.lock().expire(now);
+        self.tell_expired(expired);
         let mut queue = self.shared.lock();
         batch.retain(|item| {
-            let Some(job) = queue.job_mut(item.job) else { return false };
+            let Some(job) = queue.job_mut(item.job).filter(|job| !job.late()) else { return false };
             if let Some(waited) = job.start(now) {
                 self.shared.counters.queue_nanos.add_time(waited);
             }
             true
         });
         batch
-    }
-
-    fn compute(&self, batch: &[Item<B>]) -> Result<Vec<B::Raw>, BatchFailure> {
-        let started = Instant::now();
-        let Shared { backend, runtime, counters, .. } = self.shared;
-        let inputs: Vec<(&B::Call, &Encoded)> =
-            batch.iter().map(|item| (item.call.as_ref(), &item.part.encoded)).collect();
-        let outcome =
-            runtime.install(|| catch_unwind(AssertUnwindSafe(|| backend.run(&inputs, Parallelism::Pool))));
-        counters.compute_nanos.add_time(started.elapsed());
-        counters.batches.add(1);
-        counters.tokens.add(batch.iter().map(|item| item.part.tokens() as u64).sum());
-        match outcome {
-            Ok(Ok(results)) if results.len() == batch.len() => Ok(results),
-            Ok(Ok(results)) => Err(BatchFailure::Count(results.len())),
-            Ok(Err(error)) => Err(BatchFailure::Model(Arc::new(error))),
-            Err(panic) => Err(BatchFailure::Panic(of_panic("running a batch", panic.as_ref()).to_string())),
-        }
-    }
-
-    /// Files the results and tells whoever is complete; the bytes of the inputs that are.
-    fn deliver(&self, batch: Vec<Item<B>>, results: Vec<B::Raw>) -> u64 {
-        let now = Instant::now();
-        let mut finished_bytes = 0;
-        let mut settled = Vec::new();
-        let mut keep = Vec::new();
-        let mut queue = self.shared.lock();
-        for (item, raw) in batch.into_iter().zip(results) {
-            let receipt: Receipt = item.part.receipt();
-            let Some(job) = queue.job_mut(item.job) else { continue };
-            match job.file(&self.shared.backend, item.slot, item.position, receipt, raw) {
-                Ok(None) => {}
-                Ok(Some(output)) => {
-                    keep.push(output);
-                    let (lane, key, bytes) = (job.lane, Arc::clone(&job.key), job.bytes(item.slot));
-                    let complete = job.unfinished() == 0;
-                    queue.release(lane, &key, bytes);
-                    finished_bytes += bytes;
-                    if complete {
-                        settled.extend(queue.remove(item.job).map(|job| job.complete(now)));
-                    }
-                }
-                Err(error) => settled.extend(queue.fail(item.job, error)),
-            }
-        }
-        drop(queue);
-        for (key, output) in keep {
-            self.shared.cache.insert(key, output);
-        }
-        settled.into_iter().for_each(Settled::tell);
-        finished_bytes
-    }
-
-    /// Ends every job that had a part in a failed batch, and no other.
-    fn fail_batch(&self, batch: &[Item<B>], failure: &BatchFailure) -> u64 {
-        let mut queue = self.shared.lock();
-        let settled: Vec<_> = batch.iter().filter_map(|item| queue.fail(item.job, failure.error())).collect();
-        drop(queue);
-        settled.into_iter().for_each(Settled::tell);
-        0
     }
 }
 
@@ -418,51 +418,4 @@ impl TokeniseError {
             TokeniseError::Panic(error) => Error::new(ErrorKind::Bug, subject).caused_by(error),
         }
     }
-}
-
-/// Why a whole batch has no results.
-enum BatchFailure {
-    Model(Arc<elodex_models::Error>),
-    Panic(String),
-    Count(usize),
-}
-
-impl BatchFailure {
-    /// One error per job that was in the batch.
-    fn error(&self) -> Error {
-        match self {
-            // A single input's fault is found when it is tokenised; here nobody in particular is to blame.
-            BatchFailure::Model(error) => {
-                Error::new(ErrorKind::Bug, "the model could not run a batch").caused_by(Arc::clone(error))
-            }
-            BatchFailure::Panic(message) => Error::new(ErrorKind::Bug, message.clone()),
-            BatchFailure::Count(count) => {
-                Error::new(ErrorKind::Bug, format!("the model answered a batch with {count} results"))
-            }
-        }
-    }
-}
-
-/// Chooses a batch of at most `budget` tokens, longest first: everything that was ready, then of the fresh parts, the
-/// longest that fit. A part over the budget runs alone.
-fn pack<B: Backend>(
-    ready: Vec<Item<B>>,
-    mut fresh: Vec<Item<B>>,
-    budget: usize,
-) -> (Vec<Item<B>>, Vec<Item<B>>) {
-    let mut tokens = ready.iter().map(|item| item.part.tokens()).sum::<usize>();
-    let mut batch = ready;
-    let mut left = Vec::new();
-    fresh.sort_by_key(|item| std::cmp::Reverse(item.part.tokens()));
-    for item in fresh {
-        let more = item.part.tokens();
-        if batch.is_empty() || tokens + more <= budget {
-            tokens += more;
-            batch.push(item);
-        } else {
-            left.push(item);
-        }
-    }
-    batch.sort_by_key(|item| std::cmp::Reverse(item.part.tokens()));
-    (batch, left)
 }

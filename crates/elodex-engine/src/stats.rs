@@ -33,7 +33,7 @@ pub struct Stats {
     pub queue_time: Duration,
     /// Time spent tokenising.
     pub tokenise_time: Duration,
-    /// Time spent in the model.
+    /// Time spent in the model, summed over batches: small ones may run side by side.
     pub compute_time: Duration,
 }
 

@@ -241,6 +241,12 @@ impl Embedder {
         backbones.map(|backbone| backbone.activation_bytes(tokens)).max().unwrap_or(0)
     }
 
+    /// Multiply-adds that a layer's linear maps need for one token, for scheduling.
+    pub fn layer_multiply_adds(&self) -> u64 {
+        let backbones = self.networks.iter().flat_map(|network| &network.backbones);
+        backbones.map(|backbone| backbone.layer_multiply_adds()).max().unwrap_or(0)
+    }
+
     fn pool(&self, route: &Route, text: &Encoded, hidden: &[f32]) -> Vec<f32> {
         let network = &self.networks[route.network];
         let width = network.backbones[route.backbone].spec().hidden;

@@ -98,6 +98,14 @@ impl Backbone {
         4 * (width as u64) * (tokens as u64)
     }
 
+    /// Multiply-adds that a layer's linear maps need for one token, on average over layers.
+    pub fn layer_multiply_adds(&self) -> u64 {
+        let layers = &self.weights.layers;
+        let linears = layers.iter().flat_map(LayerWeights::linears);
+        let weights: usize = linears.map(|layer| layer.weight.n() * layer.weight.k()).sum();
+        (weights / layers.len().max(1)) as u64
+    }
+
     /// Runs a batch and hands each sequence's requested rows to `finish`; results in batch order.
     pub fn run<R: Send>(
         &self,

@@ -258,6 +258,11 @@ impl Reranker {
         self.networks[0].backbones[0].activation_bytes(tokens)
     }
 
+    /// Multiply-adds that a layer's linear maps need for one token, for scheduling.
+    pub fn layer_multiply_adds(&self) -> u64 {
+        self.networks[0].backbones[0].layer_multiply_adds()
+    }
+
     fn logit(&self, hidden: &[f32]) -> f32 {
         let width = self.networks[0].backbones[0].spec().hidden;
         let pooled = pooling::pool(&self.pooling, hidden, width, 0);

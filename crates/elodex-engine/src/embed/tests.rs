@@ -1,7 +1,8 @@
 mod properties;
+mod side_by_side;
 
 use super::*;
-use crate::fake::{BYTES_PER_TOKEN, FakeEmbedder, MAX_TOKENS, Probe, caller, runtime};
+use crate::fake::{BYTES_PER_TOKEN, FakeEmbedder, MAX_TOKENS, Probe, SMALL_TOKENS, caller, runtime};
 use elodex_types::{Lane, Latency};
 use std::time::{Duration, Instant};
 
@@ -41,9 +42,12 @@ fn many(name: &str, count: usize, bytes: usize) -> Vec<String> {
     (0..count).map(|index| format!("{:-<bytes$}", format!("{name} {index} "))).collect()
 }
 
+/// Too long for a small batch.
+const FIRST: &str = "first of all, and as long as it takes to be a batch that no other runs beside";
+
 /// Fills the scheduler's hands: from here on what is submitted meets a busy model.
 fn occupy(service: &Fake, probe: &Probe) -> Pending<EmbedResponse> {
-    let pending = service.submit(request(["first of all"]), caller("early")).unwrap();
+    let pending = service.submit(request([FIRST]), caller("early")).unwrap();
     probe.wait_for_batch(1);
     pending
 }
@@ -164,11 +168,15 @@ fn a_dropped_request_costs_nothing() {
     let unwanted = service.submit(request(many("unwanted", 50, 100)), caller("a")).unwrap();
     let wanted = service.submit(request(["wanted"]), caller("a")).unwrap();
     drop(unwanted);
-    assert_eq!(service.0.stats().queued_bytes, 2 * 150 + 12 + 6, "the bytes are free at once");
+    assert_eq!(
+        service.0.stats().queued_bytes,
+        (2 * 150 + FIRST.len() + 6) as u64,
+        "the bytes are free at once"
+    );
     probe.open();
     wanted.wait().unwrap();
     first.wait().unwrap();
-    assert_eq!(probe.seen().tokenised, ["first of all", "wanted"]);
+    assert_eq!(probe.seen().tokenised, [FIRST, "wanted"]);
     assert_eq!(service.0.stats().cancelled, 50);
     assert_idle(&service);
 }
@@ -201,7 +209,7 @@ fn what_is_late_before_it_starts_is_dropped() {
     assert_eq!(error.kind(), ErrorKind::Deadline);
     assert!(error.report().contains("30 inputs"), "{}", error.report());
     first.wait().unwrap();
-    assert_eq!(probe.seen().tokenised, ["first of all"]);
+    assert_eq!(probe.seen().tokenised, [FIRST]);
     assert_eq!(service.0.stats().expired, 30);
     assert_idle(&service);
 }
@@ -331,7 +339,8 @@ fn a_broken_batch_fails_its_requests_and_the_scheduler_lives_on() {
         let probe = Probe::held();
         let service = start(&probe, roomy());
         let first = occupy(&service, &probe);
-        let unlucky = service.submit(request(["innocent"]), caller("a")).unwrap();
+        // Too much for small batches, which would part them.
+        let unlucky = service.submit(request(many("innocent", 1, 2 * SMALL_TOKENS)), caller("a")).unwrap();
         let broken = service.submit(request([fault]), caller("b")).unwrap();
         let later = service.submit(slow(["later"]), caller("a")).unwrap();
         probe.open();
