@@ -140,3 +140,21 @@ fn limit_tokens(kind: Kind, files: &ModelFiles, max_tokens: usize) -> anyhow::Re
     config[field] = json!(max_tokens);
     super::folder::write_whole(&path, format!("{config:#}\n").as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use elodex_train::network::Parameter;
+
+    #[test]
+    fn the_last_layer_alone_is_scaled() {
+        let mut parameters = Parameters::default();
+        for name in ["bert.pooler.dense.weight", "classifier.weight", "classifier.bias"] {
+            parameters.add(Parameter { names: vec![name.to_owned()], shape: vec![1], values: vec![3.0] });
+        }
+        fold(&mut parameters, Platt { a: 2.0, b: -0.5 });
+        let values: Vec<f32> = parameters.iter().flat_map(|parameter| parameter.values.clone()).collect();
+        // 3x + 3 becomes 2(3x + 3) − 0.5.
+        assert_eq!(values, [3.0, 6.0, 5.5]);
+    }
+}

@@ -125,7 +125,10 @@ pub(crate) fn learn(work: &Work<'_>, run: &RunFolder, arguments: &TrainArgs) -> 
     }
     let record = record(work, arguments)?;
     let name = format!("{}/training.json", arguments.kind.name());
-    if let Some(before) = run.read_optional::<Record>(&name)? {
+    // Before the first checkpoint nothing depends on the settings.
+    if folder.join("checkpoint.safetensors").is_file()
+        && let Some(before) = run.read_optional::<Record>(&name)?
+    {
         check_same(&before, &record, &folder)?;
     }
     let engine = work.engine()?;

@@ -21,6 +21,8 @@ use std::path::{Path, PathBuf};
 const TEST_SHARE: u8 = 4;
 /// Share of the learned queries that weights are chosen and logits calibrated by.
 const DEV_SHARE: f64 = 0.2;
+/// Cycles through all queries, whose battles tie them to each other.
+const ACROSS_CYCLES: u32 = 16;
 
 /// What a whole run came to.
 #[derive(Serialize)]
@@ -55,7 +57,10 @@ pub(crate) fn run(work: &Work<'_>, arguments: &RunArgs) -> anyhow::Result<()> {
     output::note("1 of 6: candidates");
     let run = candidates::find(work, &arguments.candidates(data, embedder))?;
     output::note("2 of 6: battles, judged by the labels");
-    let judged = judging::hold(work, &run, &arguments.judge())?;
+    judging::hold(work, &run, &arguments.judge(Pairs::Tournament, arguments.cycles))?;
+    // Where no candidate is labelled relevant all are equal, and only other queries tell that none of them is good.
+    let across = arguments.judge(Pairs::Across, ACROSS_CYCLES);
+    let judged = judging::hold(work, &run, &across)?;
     output::note("3 of 6: scores");
     let fitted = fitting::of(&run, &arguments.fit())?;
     output::note("4 of 6: the reranker");
@@ -163,12 +168,12 @@ impl RunArgs {
         }
     }
 
-    fn judge(&self) -> JudgeArgs {
+    fn judge(&self, pairs: Pairs, cycles: u32) -> JudgeArgs {
         JudgeArgs {
             run: self.folder(),
             judges: vec!["qrels".to_owned()],
-            pairs: Pairs::Tournament,
-            cycles: self.cycles,
+            pairs,
+            cycles,
             depth: None,
             seed: self.seed,
             budget: None,
