@@ -121,7 +121,8 @@ fn some(mut documents: Vec<Target>, count: usize) -> Vec<Target> {
     documents.sort_by(|one, other| other.target.total_cmp(&one.target));
     let mut others = documents.split_off(count.div_ceil(2));
     let wanted = count - documents.len();
-    let step = others.len() as f64 / wanted as f64;
+    // From the first to the last of them; of one only, the first, which is hardest to tell apart.
+    let step = (others.len() - 1) as f64 / (wanted.max(2) - 1) as f64;
     let chosen: Vec<usize> = (0..wanted).map(|place| (place as f64 * step) as usize).collect();
     let mut place = 0;
     others.retain(|_| {

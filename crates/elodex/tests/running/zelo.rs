@@ -332,6 +332,8 @@ fn a_chat_model_writes_queries_and_judges() {
         &embedder,
         "--generate",
         "20",
+        "--concurrency",
+        "1",
         "--chat-url",
         &babble,
         "--chat-model",
