@@ -1,14 +1,23 @@
-//! The weights of a training's best evaluation, for those that come after it.
+//! The weights of a training's best evaluation.
 
-use super::checkpoint::failed;
+use super::checkpoint::{Tensor, failed, fill, write_tensors};
 use crate::network::Parameters;
 use crate::{Error, ErrorKind, Result};
 use safetensors::SafeTensors;
 use std::fs;
 use std::path::Path;
 
-/// As the trainer names it.
 const BEST: &str = "best.safetensors";
+
+/// Keeps `parameters` as those of the best evaluation of the training in `folder`.
+pub(super) fn write_best(folder: &Path, parameters: &Parameters) -> Result<()> {
+    let tensors: Vec<Tensor> = parameters
+        .iter()
+        .enumerate()
+        .map(|(index, parameter)| Tensor::flat(index.to_string(), &parameter.values))
+        .collect();
+    write_tensors(&folder.join(BEST), &tensors, None)
+}
 
 /// Gives `parameters` the weights of the best evaluation of the training in `folder`.
 ///
@@ -25,12 +34,7 @@ pub fn read_best(folder: &Path, parameters: &mut Parameters) -> Result<()> {
     for (index, parameter) in parameters.iter_mut().enumerate() {
         let name = index.to_string();
         let tensor = tensors.tensor(&name).map_err(|error| damaged(&name).caused_by(error))?;
-        if tensor.data().len() != 4 * parameter.values.len() {
-            return Err(damaged(&name));
-        }
-        for (value, four) in parameter.values.iter_mut().zip(tensor.data().chunks_exact(4)) {
-            *value = f32::from_le_bytes([four[0], four[1], four[2], four[3]]);
-        }
+        fill(&mut parameter.values, tensor.data()).ok_or_else(|| damaged(&name))?;
     }
     Ok(())
 }

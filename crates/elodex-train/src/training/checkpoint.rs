@@ -81,25 +81,33 @@ pub(super) fn read(
     }
     let tensors =
         SafeTensors::deserialize(&bytes).map_err(|error| damaged("it is not whole").caused_by(error))?;
-    let fill = |name: String, values: &mut [f32]| {
-        let tensor = tensors.tensor(&name).ok().filter(|tensor| tensor.data().len() == 4 * values.len());
-        let tensor =
-            tensor.ok_or_else(|| damaged(&format!("its tensor `{name}` is not there or of another size")))?;
-        for (value, four) in values.iter_mut().zip(tensor.data().chunks_exact(4)) {
-            *value = f32::from_le_bytes([four[0], four[1], four[2], four[3]]);
-        }
-        Ok(())
+    let restore = |name: String, values: &mut [f32]| {
+        let tensor = tensors.tensor(&name).ok();
+        tensor
+            .and_then(|tensor| fill(values, tensor.data()))
+            .ok_or_else(|| damaged(&format!("its tensor `{name}` is not there or of another size")))
     };
     for (index, parameter) in parameters.iter_mut().enumerate() {
-        fill(format!("parameter.{index}"), &mut parameter.values)?;
+        restore(format!("parameter.{index}"), &mut parameter.values)?;
     }
     let [first, second] = optimiser.restore(state.step);
     for (name, moments) in [("first", first), ("second", second)] {
         for (index, values) in Gradients::iter_mut(moments).enumerate() {
-            fill(format!("{name}.{index}"), values)?;
+            restore(format!("{name}.{index}"), values)?;
         }
     }
     Ok(Some(state))
+}
+
+/// Little-endian bytes into equally many values; `None` if there are more or fewer.
+pub(super) fn fill(values: &mut [f32], bytes: &[u8]) -> Option<()> {
+    if bytes.len() != 4 * values.len() {
+        return None;
+    }
+    for (value, four) in values.iter_mut().zip(bytes.chunks_exact(4)) {
+        *value = f32::from_le_bytes([four[0], four[1], four[2], four[3]]);
+    }
+    Some(())
 }
 
 /// A tensor on its way to a file.

@@ -1,7 +1,8 @@
 //! The loop: steps over groups in an order that a seed decides, evaluations on groups that are kept out of it,
 //! checkpoints that go on to the same bits.
 
-use super::checkpoint::{self, State, Tensor, failed};
+use super::best::{read_best, write_best};
+use super::checkpoint::{self, State, failed};
 use super::quality::Quality;
 use super::student::{Prepared, Student};
 use super::{AdamW, Group, learning_rate};
@@ -135,7 +136,7 @@ pub fn train(
             if state.best.is_none_or(|(best, _)| quality.loss < best) {
                 state.best = Some((quality.loss, state.step));
                 state.worse = 0;
-                files.write_best(student)?;
+                write_best(folder, student.parameters())?;
             } else {
                 state.worse += 1;
             }
@@ -153,7 +154,7 @@ pub fn train(
             return Err(Error::new(ErrorKind::Cancelled, message));
         }
     }
-    files.read_best(student)?;
+    read_best(folder, student.parameters_mut())?;
     let best = evaluate(student, &held_out, settings.groups);
     let best_step = state.best.map_or(state.step, |(_, step)| step);
     Ok(Outcome { steps: state.step, best_step, best, stopped_early: state.step < plan.steps })
@@ -269,44 +270,12 @@ fn identity(settings: &Settings, start: &str, train: &[Group], dev: &[Group]) ->
 /// The files of a training.
 struct Files {
     checkpoint: PathBuf,
-    best: PathBuf,
     log: PathBuf,
 }
 
 impl Files {
     fn new(folder: &Path) -> Self {
-        Self {
-            checkpoint: folder.join("checkpoint.safetensors"),
-            best: folder.join("best.safetensors"),
-            log: folder.join("log.jsonl"),
-        }
-    }
-
-    fn write_best(&self, student: &impl Student) -> Result<()> {
-        let parameters = student.parameters().iter().enumerate();
-        let tensors: Vec<Tensor> =
-            parameters.map(|(index, parameter)| Tensor::flat(index.to_string(), &parameter.values)).collect();
-        checkpoint::write_tensors(&self.best, &tensors, None)
-    }
-
-    fn read_best(&self, student: &mut impl Student) -> Result<()> {
-        let bytes = fs::read(&self.best).map_err(|error| failed("read", &self.best, error))?;
-        let damaged = |name: &str| {
-            let message = format!("`{}` has no whole tensor `{name}`; train again", self.best.display());
-            Error::new(ErrorKind::Corrupt, message)
-        };
-        let tensors = safetensors::SafeTensors::deserialize(&bytes).map_err(|_| damaged("0"))?;
-        for (index, parameter) in student.parameters_mut().iter_mut().enumerate() {
-            let name = index.to_string();
-            let tensor = tensors.tensor(&name).map_err(|_| damaged(&name))?;
-            if tensor.data().len() != 4 * parameter.values.len() {
-                return Err(damaged(&name));
-            }
-            for (value, four) in parameter.values.iter_mut().zip(tensor.data().chunks_exact(4)) {
-                *value = f32::from_le_bytes([four[0], four[1], four[2], four[3]]);
-            }
-        }
-        Ok(())
+        Self { checkpoint: folder.join("checkpoint.safetensors"), log: folder.join("log.jsonl") }
     }
 
     /// Appends a record.

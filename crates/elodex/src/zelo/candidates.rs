@@ -47,7 +47,7 @@ pub(crate) fn candidates(work: &Work<'_>, arguments: &CandidatesArgs) -> anyhow:
     };
     let mut rows = vec![
         row("run", &begun.folder),
-        row("queries", format!("{}: {}", begun.queries, run.beginning.asked.describe())),
+        row("queries", format!("{}: {}", begun.queries, run.beginning()?.asked.describe())),
         row("documents", begun.documents),
         row("candidates", begun.candidates),
     ];
@@ -77,12 +77,12 @@ pub(crate) fn find(work: &Work<'_>, arguments: &CandidatesArgs) -> anyhow::Resul
 
 /// What hybrid search finds for queries: BM25 and vectors, fused by reciprocal ranks.
 fn search(work: &Work<'_>, run: &RunFolder, queries: &BTreeMap<String, String>) -> anyhow::Result<Run> {
-    let models = work.models(run.beginning.embedder.as_deref(), None)?;
+    let models = work.models(run.beginning()?.embedder.as_deref(), None)?;
     let library = Local::open_with(&work.settings_in(&run.file("collections"))?, models)?;
     let systems = [hybrid()];
-    let folder = Folder::read(&run.data())?;
+    let folder = Folder::read(&run.data()?)?;
     let own = queries.keys().filter(|query| folder.documents.contains(*query)).count();
-    let depth = run.beginning.depth;
+    let depth = run.beginning()?.depth;
     let conditions = conditions(depth, own);
     let places = folder.places(&library, &systems, None, &Form::default())?;
     let ran = run_all(&library, &places, &systems, queries, &conditions)?;

@@ -91,8 +91,8 @@ fn data(text: &mut String, run: &RunFolder, arguments: &ExportArgs, record: &Rec
         let _ = writeln!(
             text,
             "Candidates: the first {} of BM25 and vectors, fused by reciprocal ranks, for {}.",
-            run.beginning.depth,
-            run.beginning.asked.describe()
+            run.beginning()?.depth,
+            run.beginning()?.asked.describe()
         );
     }
     if let Some(fitted) =

@@ -31,14 +31,14 @@ pub(super) fn lift(
     limit: Option<usize>,
     reranker: &Path,
 ) -> anyhow::Result<Lift> {
-    let data = BeirFolder::new(run.data());
-    let folder = Folder::read(&run.data())?;
+    let data = BeirFolder::new(run.data()?);
+    let folder = Folder::read(&run.data()?)?;
     let protocol = Protocol::default();
     let knows = |document: &str| folder.documents.contains(document);
     let questions = Questions::gather(data.qrels(split)?, data.queries()?, limit, &protocol, knows)?;
-    let models = work.models(run.beginning.embedder.as_deref(), Some(reranker))?;
+    let models = work.models(run.beginning()?.embedder.as_deref(), Some(reranker))?;
     let library = Local::open_with(&work.settings_in(&run.file("collections"))?, models)?;
-    let depth = run.beginning.depth;
+    let depth = run.beginning()?.depth;
     let systems = [hybrid(), with_reranker(depth)];
     let own = questions.find_themselves(&folder.documents);
     let conditions = conditions(depth, own);

@@ -1,5 +1,6 @@
 //! A run's folder: what it was begun with, and what its files are called.
 
+use super::arguments::Kind;
 use super::queries::Asked;
 use crate::evaluation::file_hash;
 use anyhow::{Context as _, bail, ensure};
@@ -18,7 +19,8 @@ const FORMAT: u32 = 1;
 #[derive(Debug)]
 pub(crate) struct RunFolder {
     path: PathBuf,
-    pub(crate) beginning: Beginning,
+    /// None where all there is are trainings on targets that were made elsewhere.
+    beginning: Option<Beginning>,
 }
 
 /// What a run was begun with: all that its candidates depend on.
@@ -35,6 +37,30 @@ pub(crate) struct Beginning {
     pub(crate) depth: usize,
     /// As it was named; none for that of the configuration.
     pub(crate) embedder: Option<String>,
+}
+
+impl Beginning {
+    fn check_same(&self, before: &Beginning, run: &Path) -> anyhow::Result<()> {
+        let mut changed = Vec::new();
+        for (what, same) in [
+            ("the documents", before.corpus_hash == self.corpus_hash),
+            ("the queries", before.asked == self.asked),
+            ("--depth", before.depth == self.depth),
+            ("--embedder", before.embedder == self.embedder),
+        ] {
+            if !same {
+                changed.push(what);
+            }
+        }
+        ensure!(
+            changed.is_empty(),
+            "{} changed since the run `{}` was begun, and all it holds depends on that; go on with what it was, or name \
+             another --folder",
+            changed.join(" and "),
+            run.display()
+        );
+        Ok(())
+    }
 }
 
 impl RunFolder {
@@ -61,23 +87,26 @@ impl RunFolder {
             depth,
             embedder: embedder.map(str::to_owned),
         };
-        let run = Self { path: path.to_owned(), beginning };
+        let run = Self { path: path.to_owned(), beginning: None };
         if let Some(before) = run.read_optional::<Beginning>("zelo.json")? {
-            run.check_same(&before)?;
+            beginning.check_same(&before, path)?;
         }
-        run.write_json("zelo.json", &run.beginning)?;
-        Ok(run)
+        run.write_json("zelo.json", &beginning)?;
+        Ok(Self { beginning: Some(beginning), ..run })
     }
 
     /// A run that was begun.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let file = path.join("zelo.json");
         if !file.is_file() {
-            bail!(
-                "`{}` is no run: it has no zelo.json; begin one with `elodex zelo candidates --folder {} --data FOLDER`",
-                path.display(),
-                path.display()
-            );
+            let run = Self { path: path.to_owned(), beginning: None };
+            let trained = [Kind::Reranker, Kind::Pairwise, Kind::Embedder]
+                .iter()
+                .any(|kind| run.file(&format!("{}/training.json", kind.name())).is_file());
+            if !trained {
+                run.beginning()?;
+            }
+            return Ok(run);
         }
         let beginning: Beginning = read_json(&file)?;
         ensure!(
@@ -86,30 +115,33 @@ impl RunFolder {
             file.display(),
             beginning.elodex_zelo
         );
-        Ok(Self { path: path.to_owned(), beginning })
+        Ok(Self { path: path.to_owned(), beginning: Some(beginning) })
     }
 
-    fn check_same(&self, before: &Beginning) -> anyhow::Result<()> {
-        let now = &self.beginning;
-        let mut changed = Vec::new();
-        for (what, same) in [
-            ("the documents", before.corpus_hash == now.corpus_hash),
-            ("the queries", before.asked == now.asked),
-            ("--depth", before.depth == now.depth),
-            ("--embedder", before.embedder == now.embedder),
-        ] {
-            if !same {
-                changed.push(what);
-            }
+    /// A run that was begun, or a folder for a training on targets that were made elsewhere.
+    pub(crate) fn open_or_make(path: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(path).with_context(|| format!("cannot make `{}`", path.display()))?;
+        if path.join("zelo.json").is_file() {
+            return Self::open(path);
         }
-        ensure!(
-            changed.is_empty(),
-            "{} changed since the run `{}` was begun, and all it holds depends on that; go on with what it was, or name \
-             another --folder",
-            changed.join(" and "),
-            self.path.display()
-        );
-        Ok(())
+        Ok(Self { path: path.to_owned(), beginning: None })
+    }
+
+    /// What it was begun with.
+    pub(crate) fn beginning(&self) -> anyhow::Result<&Beginning> {
+        self.beginning.as_ref().with_context(|| {
+            format!(
+                "`{}` has no candidates: there is no zelo.json in it; begin a run with `elodex zelo candidates --folder {} \
+                 --data FOLDER`",
+                self.shown(),
+                self.shown()
+            )
+        })
+    }
+
+    /// Whether it has candidates.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.beginning.is_some()
     }
 
     /// One of its files or folders.
@@ -123,19 +155,19 @@ impl RunFolder {
     }
 
     /// Folder of the documents.
-    pub(crate) fn data(&self) -> PathBuf {
-        self.path.join(&self.beginning.data)
+    pub(crate) fn data(&self) -> anyhow::Result<PathBuf> {
+        Ok(self.path.join(&self.beginning()?.data))
     }
 
     /// The documents, as long as they are those that the run was begun with.
     pub(crate) fn documents(&self) -> anyhow::Result<BTreeMap<String, Document>> {
-        let data = self.data();
+        let data = self.data()?;
         let corpus = data.join("corpus.jsonl");
         let hash = file_hash(&corpus).with_context(|| {
             format!("cannot read `{}`, which the run `{}` is about", corpus.display(), self.shown())
         })?;
         ensure!(
-            hash == self.beginning.corpus_hash,
+            hash == self.beginning()?.corpus_hash,
             "`{}` changed since the run `{}` was begun, and its battles are about what was there then; restore it, or \
              begin another run",
             corpus.display(),
@@ -163,6 +195,7 @@ impl RunFolder {
     }
 
     fn candidates(&self) -> anyhow::Result<Run> {
+        self.beginning()?;
         let file = self.file("candidates.trec");
         ensure!(
             file.is_file(),

@@ -138,7 +138,7 @@ fn summary(log: &BattleLog, judge: &str, arguments: &JudgeArgs, forecast: Foreca
 
 fn draw(run: &RunFolder, arena: &Arena, arguments: &JudgeArgs) -> anyhow::Result<Vec<Pair>> {
     let (cycles, seed) = (arguments.cycles as usize, arguments.seed);
-    let depth = arguments.depth.map_or(run.beginning.depth, |depth| depth as usize);
+    let depth = arguments.depth.map_or(run.beginning()?.depth, |depth| depth as usize);
     let sampled = match arguments.pairs {
         Pairs::Gold => sampling::one_per_query(arena, depth, seed)?,
         Pairs::Tournament => sampling::cycles(arena, cycles, depth, seed)?,

@@ -82,7 +82,7 @@ fn split_file(arguments: &CandidatesArgs) -> std::path::PathBuf {
 
 /// Writes the run's queries and what labels they have.
 pub(crate) fn prepare(run: &RunFolder, arguments: &CandidatesArgs) -> anyhow::Result<()> {
-    match &run.beginning.asked {
+    match &run.beginning()?.asked {
         Asked::Split { limit, .. } => of_split(run, arguments, *limit),
         Asked::Log { limit, .. } => {
             let file = arguments.queries.as_deref().context("queries without a file")?;

@@ -70,10 +70,15 @@ pub(crate) fn report(work: &Work<'_>, arguments: &ReportArgs) -> anyhow::Result<
 
 impl Report {
     fn of(run: &RunFolder) -> anyhow::Result<Self> {
-        let arena = run.arena()?;
+        let (mut queries, mut candidates) = (0, 0);
         let mut judges = Vec::new();
         let mut position_bias = Vec::new();
-        if run.file("battles.jsonl").is_file() {
+        let arena = if run.is_begun() { Some(run.arena()?) } else { None };
+        if let Some(arena) = &arena {
+            queries = arena.candidates().len();
+            candidates = arena.candidates().map(|(_, ranking)| ranking.len()).sum();
+        }
+        if let Some(arena) = arena.filter(|_| run.file("battles.jsonl").is_file()) {
             let log = run.log(&arena)?;
             for (judge, spent) in log.judges() {
                 let count = |wanted: &dyn Fn(&Decision) -> bool| {
@@ -100,8 +105,8 @@ impl Report {
         let calibrated = run.file("reranker/best.safetensors").is_file();
         Ok(Self {
             folder: run.shown().to_string(),
-            queries: arena.candidates().len(),
-            candidates: arena.candidates().map(|(_, ranking)| ranking.len()).sum(),
+            queries,
+            candidates,
             judges,
             position_bias,
             fit: run.read_optional("fit.json")?,

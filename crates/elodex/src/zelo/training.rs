@@ -100,7 +100,11 @@ pub(crate) struct Trained {
 }
 
 pub(crate) fn train(work: &Work<'_>, arguments: &TrainArgs) -> anyhow::Result<()> {
-    let run = RunFolder::open(&arguments.run.folder)?;
+    let folder = &arguments.run.folder;
+    let run = match &arguments.targets {
+        Some(_) => RunFolder::open_or_make(folder)?,
+        None => RunFolder::open(folder)?,
+    };
     let trained = learn(work, &run, arguments)?;
     let rows = [
         row("training", trained.folder.display()),

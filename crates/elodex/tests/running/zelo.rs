@@ -203,7 +203,7 @@ fn every_step_reads_what_the_one_before_wrote() {
 #[test]
 fn what_cannot_be_meant_names_the_way_out() {
     let place = Place::new();
-    assert!(place.refused(&["fit", "--folder", "run"]).contains("begin one with `elodex zelo candidates"));
+    assert!(place.refused(&["fit", "--folder", "run"]).contains("begin a run with `elodex zelo candidates"));
     place.candidates();
     assert!(place.refused(&["fit", "--folder", "run"]).contains("elodex zelo judge"));
     assert!(
@@ -355,6 +355,29 @@ fn a_log_needs_no_labels() {
     assert!(place.refused(&["judge", "--folder", "run", "--judge", "qrels"]).contains("has no labels"));
     let judged = place.zelo(&["judge", "--folder", "run", "--judge", "feedback:clicks.tsv", "--forecast"]);
     assert!(judged["forecast"]["unknown"].as_u64().unwrap() > 0, "{judged}");
+}
+
+#[test]
+fn targets_of_ones_own_need_no_candidates() {
+    let place = Place::new();
+    let line = |word: &str| {
+        let document = |other: &str, target: f32| serde_json::json!({"text": format!("Page This page is about the {other}."), "target": target});
+        let documents = [document(word, 0.9), document("nothing", 0.1)];
+        serde_json::json!({"query": format!("about the {word}"), "documents": documents}).to_string()
+    };
+    let lines: Vec<String> = WORDS.iter().map(|word| line(word)).collect();
+    place.write("targets.jsonl", &lines.join("\n"));
+    let cross = golden("bert_cross");
+    let train = ["train", "reranker", "--folder", "run", "--model", &cross, "--targets", "targets.jsonl"];
+    let small = ["--epochs", "1", "--max-tokens", "32", "--evaluate-every", "2"];
+    let trained = place.zelo(&[&train[..], &small].concat());
+    assert_eq!(trained["groups"].as_u64().unwrap() + trained["dev_groups"].as_u64().unwrap(), 32);
+    place.zelo(&["calibrate", "--folder", "run"]);
+    place.zelo(&["export", "reranker", "--folder", "run", "--target", "mine"]);
+    let report = place.zelo(&["report", "--folder", "run"]);
+    assert_eq!(report["trainings"].as_array().unwrap().len(), 1);
+    let stderr = place.refused(&["judge", "--folder", "run", "--judge", "qrels"]);
+    assert!(stderr.contains("begin a run with `elodex zelo candidates"), "{stderr}");
 }
 
 #[cfg(unix)]
