@@ -4,8 +4,9 @@
 
 use elodex_kernels::{Kernels, Parallelism};
 use elodex_models::files::ModelFiles;
-use elodex_models::{Embedder, Encoded, Reranker};
+use elodex_models::{Embedder, Encoded, Precision, Reranker};
 use elodex_testkit::golden_dir;
+use elodex_train::ErrorKind;
 use elodex_train::network::{Batch, BiEncoder, CrossEncoder, Gradients, Parameters};
 use elodex_types::{Role, TruncationPolicy};
 
@@ -86,12 +87,17 @@ fn a_cross_encoder_gives_the_logits_of_inference_and_their_gradients() {
 
 #[test]
 fn a_bi_encoder_gives_the_vectors_of_inference_and_their_gradients() {
-    let files = golden("bert_minilm");
-    let embedder = Embedder::load(&files, Kernels::detect()).unwrap();
+    for name in ["bert_minilm", "xlm_roberta_e5"] {
+        check_bi_encoder(&golden(name));
+    }
+}
+
+fn check_bi_encoder(files: &ModelFiles) {
+    let embedder = Embedder::load(files, Kernels::detect()).unwrap();
     let prepare =
         |text: &&str| embedder.prepare(text, Some(Role::Document), TruncationPolicy::Truncate).unwrap();
     let encoded: Vec<Encoded> = TEXTS.iter().map(prepare).collect();
-    let mut network = BiEncoder::load(&files, Kernels::detect()).unwrap();
+    let mut network = BiEncoder::load(files, Kernels::detect()).unwrap();
     let width = embedder.info().dimensions[0];
     let expected =
         embedder.embed(&encoded.iter().collect::<Vec<_>>(), width, Parallelism::Pool).unwrap().concat();
@@ -128,4 +134,26 @@ fn gradients_do_not_depend_on_the_number_of_threads() {
         })
     };
     assert_eq!(run(1), run(3));
+}
+
+#[test]
+fn what_cannot_be_trained_is_refused_by_name() {
+    let refused = [
+        ("modernbert_embed", "norms in front"),
+        ("mpnet", "relative positions"),
+        ("nomic_bert", "GELU"),
+        ("qwen3_embedding", "modules other than"),
+        ("jina_v3", "for each role"),
+        ("dense_tanh", "modules other than"),
+    ];
+    for (name, reason) in refused {
+        let error = BiEncoder::load(&golden(name), Kernels::detect()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{name}: {error}");
+        assert!(error.to_string().contains(reason), "{name}: {error}");
+    }
+    let error = CrossEncoder::load(&golden("xlm_roberta_cross"), Kernels::detect(), 1).unwrap_err();
+    assert!(error.to_string().contains("is no BERT"), "{error}");
+    let int8 = ModelFiles { precision: Precision::Int8, ..golden("bert_cross") };
+    let error = CrossEncoder::load(&int8, Kernels::detect(), 1).unwrap_err();
+    assert!(error.to_string().contains("8-bit integers"), "{error}");
 }

@@ -20,7 +20,7 @@ use self::layers::Linear;
 use crate::{Error, ErrorKind, Result};
 use elodex_kernels::{Kernels, Precision};
 use elodex_models::arch::{self, Loader};
-use elodex_models::files::{ModelFiles, PoolingMode};
+use elodex_models::files::{ModelFiles, Module, PoolingMode};
 use elodex_models::weights::WeightStore;
 
 /// Standard deviation of fresh weights, that of BERT.
@@ -47,9 +47,16 @@ impl CrossEncoder {
     /// (fresh) are to be learned. `seed` decides what is fresh.
     ///
     /// # Errors
-    /// What [`Encoder::load`] refuses; files that cannot be read; a bundle of 8-bit integers.
+    /// What [`Encoder::load`] refuses; a model that is no BERT; files that cannot be read; a bundle of 8-bit integers.
     pub fn load(files: &ModelFiles, kernels: Kernels, seed: u64) -> Result<Self> {
         let (store, network) = open(files, kernels)?;
+        if files.config["model_type"] != "bert" {
+            let message = format!(
+                "`{}` is no BERT, and heads of other cross-encoders cannot be trained; start from a BERT",
+                files.id
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
         let mut parameters = Parameters::default();
         let encoder = Encoder::load(&network.backbones[0], &store, &files.id, &mut parameters)?;
         let hidden = encoder.hidden();
@@ -128,7 +135,6 @@ impl BiEncoder {
     /// # Errors
     /// What [`Encoder::load`] refuses; another pooling; files that cannot be read; a bundle of 8-bit integers.
     pub fn load(files: &ModelFiles, kernels: Kernels) -> Result<Self> {
-        use elodex_models::files::Module;
         let trainable = files.modules.iter().all(|module| match module {
             Module::Transformer { .. } | Module::Normalize => true,
             Module::Pooling(pooling) => pooling.modes == [PoolingMode::Mean] && pooling.include_prompt,
