@@ -11,107 +11,92 @@ Kinds: heading, howto, what, keywords, claim (documentation); question, terms, c
 Only the training splits are read.
 """
 
-import argparse, collections, json, math, os, random, re
+import argparse
+import collections
+import json
+import math
+import os
+import random
+import re
+
+from words import items
+
+
+def pairs(text):
+    """`key=value`, with bars between them."""
+    return dict(item.split("=") for item in items(text))
+
 
 STOP = set(
-    "the of and to a in is that for it as be with on are this or by an can you from not if which will at has have was were its their may more also than these those when then there use used using into such other any all do does your we they he she one two but so no only most some must should would could been being between about over under out up where what who how each both during after before".split()
+    """
+the of and to a in is that for it as be with on are this or by an can you from not if which will at has
+have was were its their may more also than these those when then there use used using into such other any
+all do does your we they he she one two but so no only most some must should would could been being
+between about over under out up where what who how each both during after before
+""".split()
 )
-ING = {
-    "getting": "get",
-    "setting": "set",
-    "running": "run",
-    "putting": "put",
-    "planning": "plan",
-    "splitting": "split",
-    "stopping": "stop",
-    "swapping": "swap",
-    "mapping": "map",
-    "debugging": "debug",
-    "tagging": "tag",
-    "controlling": "control",
-    "formatting": "format",
-    "submitting": "submit",
-    "committing": "commit",
-    "cutting": "cut",
-    "beginning": "begin",
-    "plugging": "plug",
-    "logging": "log",
-    "shutting": "shut",
-    "trimming": "trim",
-    "scanning": "scan",
-}
+ING = pairs("""
+getting=get | setting=set | running=run | putting=put | planning=plan | splitting=split |
+stopping=stop | swapping=swap | mapping=map | debugging=debug | tagging=tag | controlling=control |
+formatting=format | submitting=submit | committing=commit | cutting=cut | beginning=begin |
+plugging=plug | logging=log | shutting=shut | trimming=trim | scanning=scan
+""")
 E_VERBS = set(
-    "configur creat us manag delet remov upgrad enabl disabl migrat updat writ mak chang resiz restor schedul secur shar stor tun validat verif replicat automat customiz generat initializ invok isolat locat merg mov organiz optimiz prepar provid pars rais releas renam replac resolv reus rotat sav scal serv simulat subscrib terminat translat typ utiliz analyz authenticat balanc brows cach calculat combin compar compil defin describ determin encod escap execut expos freez handl hid ignor includ increas integrat interfac measur minimiz nam observ paus produc promot receiv reduc resum retriev revok rout separat slic solv synchroniz tak throttl trac".split()
+    """
+configur creat us manag delet remov upgrad enabl disabl migrat updat writ mak chang resiz restor schedul
+secur shar stor tun validat verif replicat automat customiz generat initializ invok isolat locat merg mov
+organiz optimiz prepar provid pars rais releas renam replac resolv reus rotat sav scal serv simulat
+subscrib terminat translat typ utiliz analyz authenticat balanc brows cach calculat combin compar compil
+defin describ determin encod escap execut expos freez handl hid ignor includ increas integrat interfac
+measur minimiz nam observ paus produc promot receiv reduc resum retriev revok rout separat slic solv
+synchroniz tak throttl trac
+""".split()
 )
 KEEP = {"treat", "format", "repeat", "float", "heat", "add", "occur", "recur", "concur", "err", "miss"}
 COPYLEFT = set(
-    "apt-doc aptitude-doc-en bash-doc debian-faq debian-policy debian-reference-en debmake-doc developers-reference dict-foldoc dict-jargon exim4-doc-html gimp-help-en git-doc gnome-user-docs gnucash-docs gnumed-doc haproxy-doc homebank-data installation-guide-amd64 krb5-doc libvirt-doc lilypond-doc-html mailman3-doc maint-guide octave-doc r-doc-html rsyslog-doc shorewall-doc vim-doc xen-doc".split()
+    """
+apt-doc aptitude-doc-en bash-doc debian-faq debian-policy debian-reference-en debmake-doc
+developers-reference dict-foldoc dict-jargon exim4-doc-html gimp-help-en git-doc gnome-user-docs
+gnucash-docs gnumed-doc haproxy-doc homebank-data installation-guide-amd64 krb5-doc libvirt-doc
+lilypond-doc-html mailman3-doc maint-guide octave-doc r-doc-html rsyslog-doc shorewall-doc vim-doc xen-doc
+""".split()
 )
-PRODUCT = {
-    "postgresql-doc-15": "postgresql",
-    "apache2-doc": "apache",
-    "git-doc": "git",
-    "bind9-doc": "bind",
-    "gimp-help-en": "gimp",
-    "gnome-user-docs": "gnome",
-    "gnucash-docs": "gnucash",
-    "libreoffice-help-en-us": "libreoffice",
-    "python-django-doc": "django",
-    "sqlite3-doc": "sqlite",
-    "nova-doc": "nova",
-    "neutron-doc": "neutron",
-    "cinder-doc": "cinder",
-    "keystone-doc": "keystone",
-    "swift-doc": "swift",
-    "ironic-doc": "ironic",
-    "octavia-doc": "octavia",
-    "krb5-doc": "kerberos",
-    "postfix-doc": "postfix",
-    "exim4-doc-html": "exim",
-    "haproxy-doc": "haproxy",
-    "shorewall-doc": "shorewall",
-    "rsyslog-doc": "rsyslog",
-    "python-celery-doc": "celery",
-    "tomcat10-docs": "tomcat",
-    "xen-doc": "xen",
-    "python-sklearn-doc": "scikit-learn",
-    "python-pandas-doc": "pandas",
-    "rust-doc": "rust",
-    "borgbackup-doc": "borg",
-    "installation-guide-amd64": "debian installer",
-}
-CAP = collections.defaultdict(
-    lambda: 420,
-    {
-        "dict-foldoc": 5000,
-        "wordnet-base": 2500,
-        "dict-jargon": 200,
-        "lilypond-doc-html": 150,
-        "octave-doc": 200,
-        "ant-doc": 200,
-        "aspectj-doc": 150,
-        "perl-doc": 200,
-        "bash-doc": 120,
-        "debian-policy": 250,
-        "gnome-user-docs": 585,
-        "gnucash-docs": 700,
-        "gimp-help-en": 600,
-        "r-doc-html": 250,
-        "python-nibabel-doc": 60,
-        "vim-doc": 100,
-        "python-pytest-doc": 150,
-        "apache2-doc": 700,
-        "postgresql-doc-15": 900,
-        "sqlite3-doc": 600,
-        "nova-doc": 800,
-        "neutron-doc": 800,
-        "cinder-doc": 600,
-        "libreoffice-help-en-us": 900,
-        "python-django-doc": 700,
-        "rust-doc": 400,
-        "git-doc": 600,
-    },
+PRODUCT = pairs("""
+postgresql-doc-15=postgresql | apache2-doc=apache | git-doc=git | bind9-doc=bind | gimp-help-en=gimp |
+gnome-user-docs=gnome | gnucash-docs=gnucash | libreoffice-help-en-us=libreoffice |
+python-django-doc=django | sqlite3-doc=sqlite | nova-doc=nova | neutron-doc=neutron |
+cinder-doc=cinder | keystone-doc=keystone | swift-doc=swift | ironic-doc=ironic | octavia-doc=octavia |
+krb5-doc=kerberos | postfix-doc=postfix | exim4-doc-html=exim | haproxy-doc=haproxy |
+shorewall-doc=shorewall | rsyslog-doc=rsyslog | python-celery-doc=celery | tomcat10-docs=tomcat |
+xen-doc=xen | python-sklearn-doc=scikit-learn | python-pandas-doc=pandas | rust-doc=rust |
+borgbackup-doc=borg | installation-guide-amd64=debian installer
+""")
+# Passages of a package at most, times --scale.
+CAP = collections.defaultdict(lambda: 420)
+CAP.update(
+    (package, int(cap))
+    for package, cap in pairs("""
+dict-foldoc=5000 | wordnet-base=2500 | dict-jargon=200 | lilypond-doc-html=150 | octave-doc=200 |
+ant-doc=200 | aspectj-doc=150 | perl-doc=200 | bash-doc=120 | debian-policy=250 | gnome-user-docs=585 |
+gnucash-docs=700 | gimp-help-en=600 | r-doc-html=250 | python-nibabel-doc=60 | vim-doc=100 |
+python-pytest-doc=150 | apache2-doc=700 | postgresql-doc-15=900 | sqlite3-doc=600 | nova-doc=800 |
+neutron-doc=800 | cinder-doc=600 | libreoffice-help-en-us=900 | python-django-doc=700 | rust-doc=400 |
+git-doc=600
+""").items()
 )
+# Wordings of a heading that is a term, something to do, anything else.
+DEFINE = items("""
+what is {} | what is {}? | define {} | {} meaning | {} definition | what does {} mean | explain {} |
+what is meant by {} | {}
+""")
+HOW = items("""
+how to {} | how do I {}? | how can I {} | steps to {} | what do I need to do to {}? |
+is there a way to {}? | {}
+""")
+WHAT = items("""
+what is {} | what is {} for? | {} | {} | how does {} work? | explain {} | tell me about {} |
+when should I use {}? | information on {} | {} options | how to set up {} | which settings matter for {}?
+""")
 
 
 def toks(s):
@@ -210,24 +195,7 @@ def heading_queries(m, d):
         w if not re.match(r"^[A-Z][a-z]+$", w) or r.random() < 0.3 else w.lower() for w in low.split()
     )
     if d["pkg"].startswith(("dict-", "wordnet")):
-        return [
-            (
-                "what",
-                r.choice(
-                    [
-                        "what is {}",
-                        "what is {}?",
-                        "define {}",
-                        "{} meaning",
-                        "{} definition",
-                        "what does {} mean",
-                        "explain {}",
-                        "what is meant by {}",
-                        "{}",
-                    ]
-                ).format(h if r.random() < 0.5 else h.lower()),
-            )
-        ]
+        return [("what", r.choice(DEFINE).format(h if r.random() < 0.5 else h.lower()))]
     ctx = (
         prod
         if prod and prod not in low.lower()
@@ -239,17 +207,7 @@ def heading_queries(m, d):
         out.append(("howto", low + ("?" if r.random() < 0.6 else "")))
     elif first.endswith("ing") and len(first) > 5 and len(low.split()) > 1:
         act = base(first) + " " + " ".join(low.split()[1:])
-        w = r.choice(
-            [
-                "how to {}",
-                "how do I {}?",
-                "how can I {}",
-                "steps to {}",
-                "what do I need to do to {}?",
-                "is there a way to {}?",
-                "{}",
-            ]
-        )
+        w = r.choice(HOW)
         q = w.format(act)
         if ctx and r.random() < 0.5:
             q = q.rstrip("?") + r.choice([" in ", " with ", " on "]) + ctx + ("?" if w.endswith("?") else "")
@@ -257,22 +215,7 @@ def heading_queries(m, d):
     elif len(low.split()) == 1 and not ctx:
         return []
     else:
-        w = r.choice(
-            [
-                "what is {}",
-                "what is {} for?",
-                "{}",
-                "{}",
-                "how does {} work?",
-                "explain {}",
-                "tell me about {}",
-                "when should I use {}?",
-                "information on {}",
-                "{} options",
-                "how to set up {}",
-                "which settings matter for {}?",
-            ]
-        )
+        w = r.choice(WHAT)
         q = w.format((low + " " + ctx).strip() if r.random() < 0.5 else (ctx + " " + low).strip())
         out.append(("heading" if w == "{}" else "what", q))
     return out
@@ -353,6 +296,11 @@ def main():
     m = Maker(docs, r)
     Q = []
 
+    def ask(kind, query, d, text, drop_title):
+        Q.append(
+            dict(set="docs", kind=kind, query=query, source=d["id"], source_text=text, drop_title=drop_title)
+        )
+
     def remove(text, s):
         return re.sub(r"\s+", " ", text.replace(s, " ")).strip()
 
@@ -370,16 +318,7 @@ def main():
         if k == "head":
             for kind, q in heading_queries(m, d)[:1]:
                 if 1 < len(q.split()) < 16 and len(q) < 110:
-                    Q.append(
-                        dict(
-                            set="docs",
-                            kind=kind,
-                            query=q,
-                            source=d["id"],
-                            source_text=d["text"],
-                            drop_title=(not dic) and r.random() < 0.6,
-                        )
-                    )
+                    ask(kind, q, d, d["text"], (not dic) and r.random() < 0.6)
         elif k == "claim":
             s = m.sentence(d["text"])
             if not s:
@@ -388,29 +327,11 @@ def main():
             if len(rest.split()) < 25:
                 continue
             q = m.claim(s) if r.random() < 0.6 else m.term(s)
-            Q.append(
-                dict(
-                    set="docs",
-                    kind="claim",
-                    query=q,
-                    source=d["id"],
-                    source_text=rest,
-                    drop_title=r.random() < 0.5,
-                )
-            )
+            ask("claim", q, d, rest, r.random() < 0.5)
         else:
             s = m.salient((d["title"] + " ") * (r.random() < 0.4) + d["text"], r.randint(3, 6))
             if len(s.split()) > 2:
-                Q.append(
-                    dict(
-                        set="docs",
-                        kind="keywords",
-                        query=s,
-                        source=d["id"],
-                        source_text=d["text"],
-                        drop_title=r.random() < 0.6,
-                    )
-                )
+                ask("keywords", s, d, d["text"], r.random() < 0.6)
     # health and research
     texts = {}
     for l in open(os.path.join(a.medquad, "corpus.jsonl")):
@@ -464,16 +385,20 @@ def main():
         P.append((pq[qi], d["id"]))
     mh = Maker(hd, r)
     H = []
+
+    def ask_health(kind, query, d, text):
+        H.append(dict(kind=kind, query=query, source=d["id"], source_text=text))
+
     for q, di in P:
         d = hdoc[di]
-        H.append(dict(kind="question", query=q, source=di, source_text=d["text"]))
+        ask_health("question", q, d, d["text"])
         st = re.sub(r"\?$", "", q)
         if r.random() < 0.5:
-            H.append(dict(kind="terms", query=mh.term(st), source=di, source_text=d["text"]))
+            ask_health("terms", mh.term(st), d, d["text"])
         for _ in range(2):
             s = mh.sentence(d["text"], 8, 32)
             if s:
-                H.append(dict(kind="claim", query=mh.claim(s), source=di, source_text=remove(d["text"], s)))
+                ask_health("claim", mh.claim(s), d, remove(d["text"], s))
     r.shuffle(pairs)
     pairs = pairs + r.sample(pairs, len(pairs))
     for q, di in pairs:
@@ -483,32 +408,18 @@ def main():
         q = re.sub(r"\s+\?", "?", q)
         x = r.random()
         if x < 0.4:
-            H.append(
-                dict(
-                    kind="question",
-                    query=q if r.random() < 0.6 else q.rstrip("?").lower(),
-                    source=di,
-                    source_text=d["text"],
-                )
-            )
+            ask_health("question", q if r.random() < 0.6 else q.rstrip("?").lower(), d, d["text"])
         elif x < 0.6:
-            H.append(dict(kind="terms", query=mh.term(q), source=di, source_text=d["text"]))
+            ask_health("terms", mh.term(q), d, d["text"])
         elif x < 0.9:
             s = mh.sentence(d["text"], 8, 28)
             if s:
                 rest = remove(d["text"], s)
                 if len(rest.split()) > 25:
-                    H.append(
-                        dict(
-                            kind="claim",
-                            query=mh.claim(s),
-                            source=di,
-                            source_text=rest if r.random() < 0.5 else d["text"],
-                        )
-                    )
+                    ask_health("claim", mh.claim(s), d, rest if r.random() < 0.5 else d["text"])
         else:
             s = mh.salient(d["text"], r.randint(3, 6))
-            H.append(dict(kind="keywords", query=s, source=di, source_text=d["text"]))
+            ask_health("keywords", s, d, d["text"])
     for h in H:
         h.update(set="health", drop_title=r.random() < 0.65)
     Q += H
