@@ -100,7 +100,8 @@ fn documentation() -> Result<()> {
 
 fn clients() -> Result<()> {
     let model = model::fetch()?;
-    run(&mut cargo(["build", "--locked", "--package", "elodex"]))?;
+    // `--workspace` keeps the features, and with them what the tests compiled already.
+    run(&mut cargo(["build", "--workspace", "--locked", "--bin", "elodex"]))?;
     machine::node()?;
     let python = machine::venv("venv")?;
     let tests = paths::root().join("tests/clients");
