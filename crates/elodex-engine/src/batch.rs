@@ -47,8 +47,13 @@ impl<B: Backend> Drop for Place<'_, B> {
         let mut queue = self.0.lock();
         queue.running.end();
         queue.broken |= std::thread::panicking();
+        // Where no call is left, only the next one or the end has to wake the scheduler, and both do: woken for nothing, it
+        // would take the processor from whoever was just answered.
+        let awaited = queue.in_flight() > 0 || queue.stopping || queue.broken;
         drop(queue);
-        self.0.changed.notify_all();
+        if awaited {
+            self.0.changed.notify_all();
+        }
     }
 }
 
