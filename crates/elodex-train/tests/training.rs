@@ -8,8 +8,8 @@ use elodex_models::{Embedder, Reranker};
 use elodex_testkit::golden_dir;
 use elodex_train::ErrorKind;
 use elodex_train::training::{
-    EmbedStudent, Group, Objective, Outcome, RerankStudent, Settings, Student, Target, export_embedder,
-    export_reranker, read_groups, read_log, split, train,
+    EmbedStudent, Group, Objective, Outcome, PreparedSet, Progress, RerankStudent, Settings, Student, Target,
+    export_embedder, export_reranker, read_groups, read_log, split, train,
 };
 use elodex_types::{Role, TruncationPolicy};
 use std::ops::ControlFlow;
@@ -53,7 +53,27 @@ fn reranker() -> RerankStudent {
 }
 
 fn run(student: &mut impl Student, settings: &Settings, folder: &Path) -> elodex_train::Result<Outcome> {
-    train(student, &groups(20), &groups(8), settings, "tiny", folder, |_| ControlFlow::Continue(()))
+    watched(student, settings, folder, |_| ControlFlow::Continue(()))
+}
+
+/// Trains up to this step.
+fn stop_at(step: u64, student: &mut impl Student, folder: &Path) {
+    let stopped = watched(student, &settings(), folder, |progress| {
+        if progress.step == step { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Cancelled);
+}
+
+fn watched(
+    student: &mut impl Student,
+    settings: &Settings,
+    folder: &Path,
+    progress: impl FnMut(&Progress) -> ControlFlow<()>,
+) -> elodex_train::Result<Outcome> {
+    let (learned, kept_out) = (groups(20), groups(8));
+    let learned = PreparedSet::new(student, &learned)?;
+    let kept_out = PreparedSet::new(student, &kept_out)?;
+    train(student, &learned, &kept_out, settings, "tiny", folder, progress)
 }
 
 #[test]
@@ -124,11 +144,7 @@ fn a_training_that_was_stopped_goes_on_to_the_same_bits() {
     let part = folder.path().join("part");
     // Between two evaluations, and at one.
     for stop in [7, 12, 31] {
-        let mut student = reranker();
-        let stopped = train(&mut student, &groups(20), &groups(8), &settings(), "tiny", &part, |progress| {
-            if progress.step == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Cancelled);
+        stop_at(stop, &mut reranker(), &part);
     }
     let mut resumed = reranker();
     let found = run(&mut resumed, &settings(), &part).unwrap();
@@ -149,14 +165,7 @@ fn a_training_that_was_stopped_goes_on_to_the_same_bits() {
 #[test]
 fn numbers_that_are_none_are_named_and_the_last_state_is_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let mut student = reranker();
-    let mut seen = 0;
-    let poisoned =
-        train(&mut student, &groups(20), &groups(8), &settings(), "tiny", folder.path(), |progress| {
-            seen = progress.step;
-            if progress.step == 8 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-    assert_eq!((poisoned.unwrap_err().kind(), seen), (ErrorKind::Cancelled, 8));
+    stop_at(8, &mut reranker(), folder.path());
     let kept = std::fs::read(folder.path().join("checkpoint.safetensors")).unwrap();
 
     let huge = Settings { learning_rate: 0.99, clip: 1e30, ..settings() };
@@ -207,11 +216,7 @@ mod full_disk {
         let mut whole = reranker();
         let expected = run(&mut whole, &settings(), &folder.path().join("whole")).unwrap();
         let part = folder.path().join("part");
-        let stopped =
-            train(&mut reranker(), &groups(20), &groups(8), &settings(), "tiny", &part, |progress| {
-                if progress.step == 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            });
-        assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Cancelled);
+        stop_at(4, &mut reranker(), &part);
         let before = std::fs::read(part.join("checkpoint.safetensors")).unwrap();
 
         // A write over the limit is an error where the signal for it is ignored. Units of 512 bytes.

@@ -2,43 +2,14 @@
 
 use super::groups::Group;
 use super::loss::{Objective, softmax};
-use crate::network::{Batch, BiEncoder, CrossEncoder, Gradients, Parameters, model_error};
+use super::prepared::Prepared;
+use crate::network::{BiEncoder, CrossEncoder, Gradients, Parameters, model_error};
 use crate::{Error, ErrorKind, Result};
 use elodex_kernels::Kernels;
 use elodex_models::Encoded;
 use elodex_models::files::{ModelFiles, Prompts};
 use elodex_models::tokenizer::TextTokenizer;
 use elodex_types::Truncation;
-
-/// A group, tokenised.
-#[derive(Debug, Clone)]
-pub struct Prepared {
-    /// Of a bi-encoder; a cross-encoder's documents have it in front.
-    query: Option<Encoded>,
-    documents: Vec<Encoded>,
-    targets: Vec<f32>,
-}
-
-impl Prepared {
-    /// What the scores should be.
-    pub fn targets(&self) -> &[f32] {
-        &self.targets
-    }
-
-    /// Tokens of all its texts.
-    pub fn tokens(&self) -> usize {
-        self.texts().map(|text| text.ids.len()).sum()
-    }
-
-    /// How many documents were cut to the longest length.
-    pub fn cut(&self) -> usize {
-        self.documents.iter().filter(|document| document.truncation.used < document.truncation.seen).count()
-    }
-
-    fn texts(&self) -> impl Iterator<Item = &Encoded> {
-        self.query.iter().chain(&self.documents)
-    }
-}
 
 /// A network that learns from groups.
 pub trait Student {
@@ -125,8 +96,7 @@ impl Student for RerankStudent {
     }
 
     fn learn(&self, groups: &[&Prepared], share: f32, gradients: &mut Gradients) -> f64 {
-        let batch = Batch::new(groups.iter().flat_map(|group| group.texts()));
-        let (logits, tape) = self.network.forward(batch);
+        let (logits, tape) = self.network.forward(Prepared::batch(groups));
         let compared = self.compare(groups, &logits);
         let factor = share / groups.len() as f32;
         let by_logits: Vec<f32> =
@@ -136,8 +106,7 @@ impl Student for RerankStudent {
     }
 
     fn judge(&self, groups: &[&Prepared]) -> Vec<(f64, Vec<f32>)> {
-        let batch = Batch::new(groups.iter().flat_map(|group| group.texts()));
-        let (logits, _) = self.network.forward(batch);
+        let (logits, _) = self.network.forward(Prepared::batch(groups));
         self.compare(groups, &logits).into_iter().map(|(loss, scores, _)| (loss, scores)).collect()
     }
 
@@ -326,8 +295,7 @@ impl Student for EmbedStudent {
     }
 
     fn learn(&self, groups: &[&Prepared], share: f32, gradients: &mut Gradients) -> f64 {
-        let batch = Batch::new(groups.iter().flat_map(|group| group.texts()));
-        let (vectors, tape) = self.network.forward(batch);
+        let (vectors, tape) = self.network.forward(Prepared::batch(groups));
         let (results, mut by_vectors) = self.compare(groups, &vectors);
         by_vectors.iter_mut().for_each(|value| *value *= share);
         self.network.backward(tape, by_vectors, gradients);
@@ -335,8 +303,7 @@ impl Student for EmbedStudent {
     }
 
     fn judge(&self, groups: &[&Prepared]) -> Vec<(f64, Vec<f32>)> {
-        let batch = Batch::new(groups.iter().flat_map(|group| group.texts()));
-        let (vectors, _) = self.network.forward(batch);
+        let (vectors, _) = self.network.forward(Prepared::batch(groups));
         self.compare(groups, &vectors).0
     }
 

@@ -3,9 +3,11 @@
 
 use super::best::{read_best, write_best};
 use super::checkpoint::{self, State, failed};
+use super::prepared::{Prepared, PreparedSet};
 use super::quality::Quality;
-use super::student::{Prepared, Student};
-use super::{AdamW, Group, learning_rate};
+use super::student::Student;
+use super::{AdamW, learning_rate};
+use crate::network::Gradients;
 use crate::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, OpenOptions};
@@ -69,8 +71,10 @@ pub struct Outcome {
 }
 
 /// Trains `student` on `train`, evaluated on `dev`, in `folder`, and leaves it with the weights of the best evaluation.
+/// Both sets were prepared by this student.
 ///
-/// A folder in which the same training was begun goes on where it stopped, to the same bits as without the stop.
+/// `start` says what decides the result beside settings and groups: the model that the student began as, and how it
+/// reads them. A folder in which the same training was begun goes on where it stopped, to the same bits as without the stop.
 /// `progress` sees every step; when it breaks, the state is kept.
 ///
 /// # Errors
@@ -79,8 +83,8 @@ pub struct Outcome {
 /// [`ErrorKind::Cancelled`].
 pub fn train(
     student: &mut impl Student,
-    train: &[Group],
-    dev: &[Group],
+    train: &PreparedSet<'_>,
+    dev: &PreparedSet<'_>,
     settings: &Settings,
     start: &str,
     folder: &Path,
@@ -88,9 +92,7 @@ pub fn train(
 ) -> Result<Outcome> {
     settings.check(train, dev)?;
     fs::create_dir_all(folder).map_err(|error| failed("write", folder, error))?;
-    let groups = prepare(student, train)?;
-    let held_out = prepare(student, dev)?;
-    let plan = Plan::new(settings, groups.len());
+    let plan = Plan::new(settings, train.prepared.len());
     let identity = identity(settings, start, train, dev)?;
     let files = Files::new(folder);
 
@@ -102,7 +104,7 @@ pub fn train(
     let mut gradients = student.parameters().zeros();
     let (mut losses, mut since) = (0.0, 0_u32);
     while state.step < plan.steps && state.worse < settings.patience {
-        let step = plan.groups(state.step, settings, &groups);
+        let step = plan.groups(state.step, settings, &train.prepared);
         gradients.clear();
         let loss = learn(student, &step, &mut gradients);
         let norm = gradients.norm();
@@ -132,7 +134,7 @@ pub fn train(
             dev: None,
         };
         if evaluated {
-            let quality = evaluate(student, &held_out, settings.groups);
+            let quality = evaluate(student, &dev.prepared, settings.groups);
             if state.best.is_none_or(|(best, _)| quality.loss < best) {
                 state.best = Some((quality.loss, state.step));
                 state.worse = 0;
@@ -155,15 +157,15 @@ pub fn train(
         }
     }
     read_best(folder, student.parameters_mut())?;
-    let best = evaluate(student, &held_out, settings.groups);
+    let best = evaluate(student, &dev.prepared, settings.groups);
     let best_step = state.best.map_or(state.step, |(_, step)| step);
     Ok(Outcome { steps: state.step, best_step, best, stopped_early: state.step < plan.steps })
 }
 
 impl Settings {
-    fn check(&self, train: &[Group], dev: &[Group]) -> Result<()> {
+    fn check(&self, train: &PreparedSet<'_>, dev: &PreparedSet<'_>) -> Result<()> {
         let wrong = |what: &str| Err(Error::new(ErrorKind::Request, what.to_owned()));
-        if train.is_empty() || dev.is_empty() {
+        if train.groups.is_empty() || dev.groups.is_empty() {
             return wrong("training and evaluation need at least one query each; take more queries");
         }
         if !(self.epochs > 0.0 && self.epochs.is_finite()) || self.groups == 0 {
@@ -207,12 +209,8 @@ impl Plan {
     }
 }
 
-fn prepare(student: &impl Student, groups: &[Group]) -> Result<Vec<Prepared>> {
-    groups.iter().map(|group| student.prepare(group)).collect()
-}
-
 /// One step's gradient; its mean loss.
-fn learn(student: &impl Student, groups: &[&Prepared], gradients: &mut crate::network::Gradients) -> f64 {
+fn learn(student: &impl Student, groups: &[&Prepared], gradients: &mut Gradients) -> f64 {
     let mut loss = 0.0;
     for batch in batches(student, groups) {
         let share = batch.len() as f32 / groups.len() as f32;
@@ -254,12 +252,17 @@ fn evaluate(student: &impl Student, groups: &[Prepared], at_a_time: usize) -> Qu
 }
 
 /// Hash of everything that decides the result.
-fn identity(settings: &Settings, start: &str, train: &[Group], dev: &[Group]) -> Result<String> {
+fn identity(
+    settings: &Settings,
+    start: &str,
+    train: &PreparedSet<'_>,
+    dev: &PreparedSet<'_>,
+) -> Result<String> {
     let mut hasher = blake3::Hasher::new();
     hasher.update(checkpoint::json(settings)?.as_bytes());
     hasher.update(start.as_bytes());
-    for groups in [train, dev] {
-        for group in groups {
+    for set in [train, dev] {
+        for group in set.groups {
             hasher.update(checkpoint::json(group)?.as_bytes());
         }
         hasher.update(b"\n");

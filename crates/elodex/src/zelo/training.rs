@@ -13,8 +13,8 @@ use elodex_kernels::Kernels;
 use elodex_models::files::{ModelFiles, Prompts};
 use elodex_train::ErrorKind;
 use elodex_train::training::{
-    EmbedStudent, Group, Objective, Outcome, Progress, Quality, RerankStudent, Settings, Student, read_best,
-    split, train as learn_groups,
+    EmbedStudent, Group, Objective, Outcome, PreparedSet, Progress, Quality, RerankStudent, Settings,
+    Student, read_best, split, train as learn_groups,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -322,7 +322,8 @@ struct Place<'a> {
 
 impl Place<'_> {
     fn go(&self, mut student: impl Student, train: &[Group], dev: &[Group]) -> anyhow::Result<Trained> {
-        let (tokens, cut) = measured(&student, train)?;
+        let (learned, kept_out) = (PreparedSet::new(&student, train)?, PreparedSet::new(&student, dev)?);
+        let (tokens, cut) = (learned.tokens(), learned.cut());
         if cut > 0 {
             output::note(format!(
                 "{cut} of {} documents were cut to {} tokens; --max-tokens reads more of them",
@@ -348,8 +349,8 @@ impl Place<'_> {
             if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let start = serde_json::to_string(self.record)?;
-        let outcome =
-            learn_groups(&mut student, train, dev, &self.record.settings, &start, self.folder, watch);
+        let settings = &self.record.settings;
+        let outcome = learn_groups(&mut student, &learned, &kept_out, settings, &start, self.folder, watch);
         bar.finish_and_clear();
         let Outcome { steps, best_step, best, stopped_early } = outcome.map_err(|error| {
             if error.kind() == ErrorKind::Changed {
@@ -370,15 +371,4 @@ impl Place<'_> {
             best,
         })
     }
-}
-
-/// Tokens of all groups, and documents that are cut.
-fn measured(student: &impl Student, groups: &[Group]) -> anyhow::Result<(usize, usize)> {
-    let (mut tokens, mut cut) = (0, 0);
-    for group in groups {
-        let prepared = student.prepare(group)?;
-        tokens += prepared.tokens();
-        cut += prepared.cut();
-    }
-    Ok((tokens, cut))
 }
