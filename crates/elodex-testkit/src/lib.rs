@@ -1,4 +1,4 @@
-//! Golden files, the data folder beside the repository, and tolerant comparison, for tests.
+//! Golden files, the data folder beside the repository, tolerant comparison, and tests in a second process.
 //!
 //! Everything panics with a message instead of returning errors: a broken fixture is a failed test.
 #![expect(
@@ -6,6 +6,10 @@
     clippy::unwrap_used,
     reason = "fixtures of tests: a broken one is a failed test"
 )]
+
+mod again;
+
+pub use again::{again, again_on_a_full_disk, handed_over};
 
 use safetensors::SafeTensors;
 use serde::Deserialize;

@@ -165,26 +165,20 @@ fn one_process_writes_at_a_time() {
 
 #[cfg(target_os = "linux")]
 mod full_disk {
-    //! The test starts itself as a second process under a limit for the size of a file, which answers a write as a full
-    //! disk does: with a part of the line, then an error.
-
     use super::*;
-    use std::process::Command;
-
-    const CHILD: &str = "ELODEX_FULL_DISK";
+    use elodex_testkit::{again_on_a_full_disk, handed_over};
 
     #[test]
     fn a_full_disk_is_named_and_the_log_stays_whole() {
+        if let Some(folder) = handed_over() {
+            return fill_the_disk(&folder);
+        }
         let folder = tempfile::tempdir().unwrap();
-        // A write over the limit is an error where the signal for it is ignored. Units of 512 bytes.
-        let child = Command::new("sh")
-            .args(["-c", "trap '' XFSZ; ulimit -f 5; exec \"$0\" \"$@\""])
-            .arg(std::env::current_exe().unwrap())
-            .args(["--exact", "full_disk::fills_its_disk", "--ignored", "--nocapture"])
-            .env(CHILD, folder.path())
-            .output()
-            .unwrap();
-        assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+        again_on_a_full_disk(
+            "full_disk::a_full_disk_is_named_and_the_log_stays_whole",
+            folder.path(),
+            5 * 512,
+        );
         let written =
             std::fs::read_to_string(folder.path().join("acknowledged")).unwrap().parse::<usize>().unwrap();
         let mut log = open(&folder.path().join("log.jsonl"));
@@ -192,11 +186,9 @@ mod full_disk {
         log.append(battle(written)).unwrap();
     }
 
-    #[test]
-    #[ignore = "the other half of the test with a full disk"]
-    fn fills_its_disk() {
-        let Ok(folder) = std::env::var(CHILD) else { return };
-        let path = Path::new(&folder).join("log.jsonl");
+    /// The second process.
+    fn fill_the_disk(folder: &Path) {
+        let path = folder.join("log.jsonl");
         let mut log = open(&path);
         let mut acknowledged = 0;
         let error = loop {
@@ -214,6 +206,6 @@ mod full_disk {
         // Refused again, and still whole.
         assert_eq!(log.append(battle(acknowledged)).unwrap_err().kind(), ErrorKind::Io);
         assert_eq!(log.battles().len(), acknowledged);
-        std::fs::write(Path::new(&folder).join("acknowledged"), acknowledged.to_string()).unwrap();
+        std::fs::write(folder.join("acknowledged"), acknowledged.to_string()).unwrap();
     }
 }

@@ -202,16 +202,20 @@ fn groups_that_cannot_be_meant_are_named_by_line() {
 
 #[cfg(target_os = "linux")]
 mod full_disk {
-    //! The test starts itself as a second process under a limit for the size of a file, which answers a write as a full
-    //! disk does.
-
     use super::*;
-    use std::process::Command;
+    use elodex_testkit::{again_on_a_full_disk, handed_over};
 
-    const CHILD: &str = "ELODEX_FULL_DISK";
+    const TEST: &str =
+        "full_disk::a_full_disk_at_a_checkpoint_is_named_and_training_goes_on_from_the_one_before";
 
     #[test]
     fn a_full_disk_at_a_checkpoint_is_named_and_training_goes_on_from_the_one_before() {
+        if let Some(part) = handed_over() {
+            let error = run(&mut reranker(), &settings(), &part).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+            assert!(error.to_string().contains("make room"), "{error}");
+            return;
+        }
         let folder = tempfile::tempdir().unwrap();
         let mut whole = reranker();
         let expected = run(&mut whole, &settings(), &folder.path().join("whole")).unwrap();
@@ -219,15 +223,7 @@ mod full_disk {
         stop_at(4, &mut reranker(), &part);
         let before = std::fs::read(part.join("checkpoint.safetensors")).unwrap();
 
-        // A write over the limit is an error where the signal for it is ignored. Units of 512 bytes.
-        let child = Command::new("sh")
-            .args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$0\" \"$@\""])
-            .arg(std::env::current_exe().unwrap())
-            .args(["--exact", "full_disk::trains_on_a_full_disk", "--ignored", "--nocapture"])
-            .env(CHILD, &part)
-            .output()
-            .unwrap();
-        assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+        again_on_a_full_disk(TEST, &part, 100 * 512);
         assert_eq!(std::fs::read(part.join("checkpoint.safetensors")).unwrap(), before);
         assert!(!std::fs::read_dir(&part).unwrap().any(|entry| {
             entry.unwrap().path().extension().is_some_and(|extension| extension == "partial")
@@ -236,14 +232,5 @@ mod full_disk {
         let mut resumed = reranker();
         assert_eq!(run(&mut resumed, &settings(), &part).unwrap(), expected);
         assert_eq!(resumed.parameters(), whole.parameters());
-    }
-
-    #[test]
-    #[ignore = "the other half of the test with a full disk"]
-    fn trains_on_a_full_disk() {
-        let Ok(part) = std::env::var(CHILD) else { return };
-        let error = run(&mut reranker(), &settings(), Path::new(&part)).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Io, "{error}");
-        assert!(error.to_string().contains("make room"), "{error}");
     }
 }

@@ -210,27 +210,28 @@ fn a_member_that_answered_is_not_paid_again() {
     assert!((cost - 2.0 * pairs.len() as f64 * 120e-6).abs() < 1e-12, "{cost}");
 }
 
-/// Where the second process finds the endpoint and the folder.
-const CHILD: [&str; 2] = ["ELODEX_TOURNAMENT_URL", "ELODEX_TOURNAMENT_FOLDER"];
+/// Where the second process finds the endpoint.
+const URL: &str = "ELODEX_TOURNAMENT_URL";
 const THREADS: usize = 3;
 
 #[cfg(unix)]
 #[test]
 fn a_killed_run_goes_on_and_no_acknowledged_answer_is_asked_for_again() {
-    use std::process::{Command, Stdio};
+    use elodex_testkit::{again, handed_over};
+    use std::process::Stdio;
     use std::time::Duration;
 
+    if let Some(folder) = handed_over() {
+        hold(&std::env::var(URL).unwrap(), &folder);
+        return;
+    }
     let server = Server::start(|_, _| Answer { delay: Duration::from_millis(2), ..Answer::score(-1.0) });
     let folder = tempfile::tempdir().unwrap();
     let mut acknowledged = 0;
     for kill in 1..=4 {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "resume::holds_a_tournament", "--ignored", "--nocapture"])
-            .env(CHILD[0], &server.url)
-            .env(CHILD[1], folder.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+        let test = "resume::a_killed_run_goes_on_and_no_acknowledged_answer_is_asked_for_again";
+        let mut child =
+            again(test, folder.path()).env(URL, &server.url).stdout(Stdio::null()).spawn().unwrap();
         let goal = server.calls().len() + 9;
         while server.calls().len() < goal {
             assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
@@ -260,13 +261,4 @@ fn hold(url: &str, folder: &std::path::Path) -> Progress {
     let (pairs, judge) = (pairs(&arena), chat_judge(url));
     let options = TournamentOptions { threads: THREADS, ..Default::default() };
     tournament(&arena, &pairs, &judge, options).run(&mut log(folder, &arena), &never(), &quiet).unwrap()
-}
-
-/// The second process.
-#[test]
-#[ignore = "the other half of the test with kills"]
-fn holds_a_tournament() {
-    if let [Ok(url), Ok(folder)] = CHILD.map(std::env::var) {
-        hold(&url, folder.as_ref());
-    }
 }
