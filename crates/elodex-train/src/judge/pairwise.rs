@@ -37,8 +37,13 @@ impl PairwiseJudge {
 
     fn probability(&self, query: &str, a: &str, b: &str) -> Result<f64> {
         let both = side_by_side(self.reranker.tokenizer(), query, a, b, self.max_tokens)?;
-        let failed =
-            |error: elodex_models::Error| Error::new(ErrorKind::Judge, error.to_string()).caused_by(error);
+        let failed = |error: elodex_models::Error| {
+            Error::new(
+                ErrorKind::Judge,
+                format!("`{}` cannot compare two documents", self.reranker.info().id),
+            )
+            .caused_by(error)
+        };
         let query = self.reranker.prepare_query(query).map_err(failed)?;
         let windows = self.reranker.prepare_document(&query, &both.text, TruncationPolicy::Truncate);
         let windows = windows.map_err(failed)?;

@@ -1,6 +1,7 @@
 //! A transformer encoder, forwards with everything kept that the way back needs, and backwards.
 
 use super::attention::Heads;
+use super::cannot;
 use super::layers::{Context, Linear, Norm};
 use super::parameters::{Gradients, Key, Parameter, Parameters};
 use crate::{Error, ErrorKind, Result};
@@ -355,7 +356,7 @@ impl Reader<'_> {
         part[0] /= names.len();
         let mut values = Vec::with_capacity(shape.iter().product());
         for name in &names {
-            values.extend(self.store.tensor(name, &part).map_err(super::model_error)?);
+            values.extend(self.store.tensor(name, &part).map_err(cannot("read an encoder's weights"))?);
         }
         Ok(self.parameters.add(Parameter { names, shape: shape.to_vec(), values }))
     }

@@ -22,6 +22,7 @@ use elodex_kernels::{Kernels, Precision};
 use elodex_models::arch::{self, Loader};
 use elodex_models::files::{ModelFiles, Module, PoolingMode};
 use elodex_models::weights::WeightStore;
+use std::fmt::Display;
 
 /// Standard deviation of fresh weights, that of BERT.
 const FRESH_DEVIATION: f32 = 0.02;
@@ -65,7 +66,7 @@ impl CrossEncoder {
             let mut tensor = |candidates: &[&str], shape: Vec<usize>, deviation: f32| {
                 let name = candidates.iter().find(|name| store.shape(name).is_some());
                 let values = match name {
-                    Some(name) => store.tensor(name, &shape).map_err(model_error)?,
+                    Some(name) => store.tensor(name, &shape).map_err(cannot("read a head's weights"))?,
                     None => fresh(shape.iter().product(), deviation, &mut random),
                 };
                 let names = vec![candidates[0].to_owned()];
@@ -188,8 +189,10 @@ fn open(files: &ModelFiles, kernels: Kernels) -> Result<(WeightStore, arch::Netw
         );
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
-    let store = WeightStore::open(&files.backbone_dir()).map_err(model_error)?;
-    let network = arch::load(&Loader::new(files, &store, kernels)).map_err(model_error)?;
+    let store = WeightStore::open(&files.backbone_dir())
+        .map_err(cannot(format_args!("read the weights of `{}`", files.id)))?;
+    let network = arch::load(&Loader::new(files, &store, kernels))
+        .map_err(cannot(format_args!("load `{}` to train it", files.id)))?;
     if network.backbones.len() != 1 || network.token_projection.is_some() {
         let message = format!("`{}` has weights for each role or a projection of tokens", files.id);
         return Err(Error::new(ErrorKind::Unsupported, message));
@@ -206,14 +209,16 @@ fn fresh(length: usize, deviation: f32, random: &mut fastrand::Rng) -> Vec<f32> 
     (0..length).map(|_| normal(random)).collect()
 }
 
-/// An error of loading, as one of this crate.
-pub(crate) fn model_error(error: elodex_models::Error) -> Error {
+/// An error of a model's files as one of this crate: what cannot be done because of it.
+pub(crate) fn cannot(what: impl Display) -> impl FnOnce(elodex_models::Error) -> Error {
     use elodex_models::ErrorKind as Theirs;
-    let kind = match error.kind() {
-        Theirs::Unsupported => ErrorKind::Unsupported,
-        Theirs::Request | Theirs::TooLong => ErrorKind::Request,
-        Theirs::Corrupt => ErrorKind::Corrupt,
-        _ => ErrorKind::Io,
-    };
-    Error::new(kind, error.to_string()).caused_by(error)
+    move |error| {
+        let kind = match error.kind() {
+            Theirs::Unsupported => ErrorKind::Unsupported,
+            Theirs::Request | Theirs::TooLong => ErrorKind::Request,
+            Theirs::Corrupt => ErrorKind::Corrupt,
+            _ => ErrorKind::Io,
+        };
+        Error::new(kind, format!("cannot {what}")).caused_by(error)
+    }
 }

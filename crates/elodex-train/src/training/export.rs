@@ -1,7 +1,7 @@
 //! From a trained network to a directory that sentence-transformers loads, and that Elodex runs and quantises.
 
 use super::checkpoint::{self, Tensor, failed};
-use crate::network::{Parameters, model_error};
+use crate::network::{Parameters, cannot};
 use crate::{Error, ErrorKind, Result};
 use elodex_models::bundle;
 use elodex_models::files::{ModelFiles, Prompts};
@@ -54,7 +54,7 @@ pub fn export_embedder(
     target: &Path,
 ) -> Result<()> {
     begin(target)?;
-    for name in bundle::listed(files).map_err(model_error)? {
+    for name in bundle::listed(files).map_err(cannot(format_args!("list the files of `{}`", files.id)))? {
         let to = target.join(&name);
         if let Some(folder) = to.parent() {
             fs::create_dir_all(folder).map_err(|error| failed("write", folder, error))?;
@@ -71,7 +71,8 @@ pub fn export_embedder(
         write_json(&path, &config)?;
     }
     let mut tensors = named(parameters, str::to_owned);
-    let store = WeightStore::open(&files.backbone_dir()).map_err(model_error)?;
+    let store = WeightStore::open(&files.backbone_dir())
+        .map_err(cannot(format_args!("read the weights of `{}`", files.id)))?;
     let trained: BTreeSet<&String> = parameters.iter().flat_map(|parameter| &parameter.names).collect();
     for name in store.names().into_iter().filter(|name| !trained.contains(&(*name).to_owned())) {
         let shape = store.shape(name).unwrap_or_default().to_vec();

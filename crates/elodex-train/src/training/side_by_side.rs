@@ -1,6 +1,6 @@
 //! Two documents as one, for a model that reads both and says which is better.
 
-use crate::network::model_error;
+use crate::network::cannot;
 use crate::{Error, ErrorKind, Result};
 use elodex_models::tokenizer::{TextTokenizer, Tokens};
 
@@ -25,7 +25,7 @@ pub fn side_by_side(
     b: &str,
     max_tokens: usize,
 ) -> Result<SideBySide> {
-    let encode = |text: &str| tokenizer.encode(text).map_err(model_error);
+    let encode = |text: &str| tokenizer.encode(text).map_err(cannot("tokenise a text of a pair"));
     let separator = separator(tokenizer)?;
     let fixed = encode(query)?.ids.len() + tokenizer.frame_len(true) + 1;
     let Some(room) = max_tokens.checked_sub(fixed).filter(|room| *room >= 2) else {

@@ -3,7 +3,7 @@
 use super::groups::Group;
 use super::loss::{Objective, softmax};
 use super::prepared::Prepared;
-use crate::network::{BiEncoder, CrossEncoder, Gradients, Parameters, model_error};
+use crate::network::{BiEncoder, CrossEncoder, Gradients, Parameters, cannot};
 use crate::{Error, ErrorKind, Result};
 use elodex_kernels::Kernels;
 use elodex_models::Encoded;
@@ -58,7 +58,7 @@ impl RerankStudent {
     ) -> Result<Self> {
         let network = CrossEncoder::load(files, kernels, seed)?;
         check_length(max_tokens, network.encoder().max_tokens())?;
-        let tokenizer = TextTokenizer::load(files).map_err(model_error)?;
+        let tokenizer = load_tokenizer(files)?;
         Ok(Self { network, tokenizer, objective, max_tokens })
     }
 
@@ -78,13 +78,13 @@ impl RerankStudent {
 
 impl Student for RerankStudent {
     fn prepare(&self, group: &Group) -> Result<Prepared> {
-        let query = self.tokenizer.encode(&group.query).map_err(model_error)?.ids;
+        let query = self.tokenizer.encode(&group.query).map_err(cannot("tokenise a query"))?.ids;
         let fixed = query.len() + self.tokenizer.frame_len(true);
         let Some(room) = self.max_tokens.checked_sub(fixed).filter(|room| *room > 0) else {
             return Err(too_long(&group.query, fixed, self.max_tokens));
         };
         let pair = |text: &str| -> Result<Encoded> {
-            let mut document = self.tokenizer.encode(text).map_err(model_error)?.ids;
+            let mut document = self.tokenizer.encode(text).map_err(cannot("tokenise a document"))?.ids;
             let seen = fixed + document.len();
             document.truncate(room);
             let (ids, type_ids) = self.tokenizer.frame(&query, Some(&document));
@@ -158,13 +158,13 @@ impl EmbedStudent {
             let message = format!("widths {widths:?} are not 1 to {hidden}");
             return Err(Error::new(ErrorKind::Request, message));
         }
-        let tokenizer = TextTokenizer::load(files).map_err(model_error)?;
+        let tokenizer = load_tokenizer(files)?;
         Ok(Self { network, tokenizer, prompts, max_tokens, temperature, widths })
     }
 
     fn encode(&self, prompt: Option<&str>, text: &str) -> Result<Encoded> {
         let whole = [prompt.unwrap_or_default(), text].concat();
-        let mut tokens = self.tokenizer.encode(&whole).map_err(model_error)?.ids;
+        let mut tokens = self.tokenizer.encode(&whole).map_err(cannot("tokenise a text"))?.ids;
         let frame = self.tokenizer.frame_len(false);
         let seen = tokens.len() + frame;
         tokens.truncate(self.max_tokens.saturating_sub(frame));
@@ -318,6 +318,10 @@ impl Student for EmbedStudent {
     fn needs_company(&self) -> bool {
         true
     }
+}
+
+fn load_tokenizer(files: &ModelFiles) -> Result<TextTokenizer> {
+    TextTokenizer::load(files).map_err(cannot(format_args!("load the tokenizer of `{}`", files.id)))
 }
 
 fn targets(group: &Group) -> Vec<f32> {
