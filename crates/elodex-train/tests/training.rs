@@ -191,6 +191,9 @@ fn groups_that_cannot_be_meant_are_named_by_line() {
         assert!(error.to_string().contains("line 2") && error.to_string().contains(reason), "{error}");
     }
     assert!(read_groups("x", "".as_bytes()).is_err());
+    let endless = std::io::BufReader::new(std::io::repeat(b'x'));
+    let error = read_groups("x", endless).unwrap_err();
+    assert!(error.to_string().contains("line 1: more than"), "{error}");
 
     let (kept, out) = split(groups(400), 10);
     assert_eq!(kept.len() + out.len(), 400);

@@ -13,7 +13,7 @@ use elodex_models::weights::WeightStore;
 
 /// The encoders that can be trained: LayerNorm behind each block, learned positions, GELU (BERT, XLM-RoBERTa).
 #[derive(Debug, Clone)]
-pub struct Encoder {
+pub(crate) struct Encoder {
     spec: TransformerSpec,
     heads: Heads,
     tokens: Key,
@@ -36,7 +36,7 @@ struct Layer {
 
 /// Which rows of the last layer are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub(super) enum Wanted {
     /// Every token's.
     All,
     /// Each sequence's first token's.
@@ -67,14 +67,14 @@ impl Batch {
     }
 
     /// `[sequences + 1]`, see [`elodex_kernels::Attention::offsets`].
-    pub fn offsets(&self) -> &[usize] {
+    pub(super) fn offsets(&self) -> &[usize] {
         &self.offsets
     }
 }
 
 /// What the way back needs of the way there.
 #[derive(Debug)]
-pub struct Tape {
+pub(super) struct Tape {
     batch: Batch,
     wanted: Wanted,
     embedding_sum: Vec<f32>,
@@ -97,12 +97,12 @@ struct LayerTape {
 
 impl Tape {
     /// The last hidden states of the wanted rows, `[rows, hidden]`.
-    pub fn output(&self) -> &[f32] {
+    pub(super) fn output(&self) -> &[f32] {
         &self.output
     }
 
     /// The batch.
-    pub fn batch(&self) -> &Batch {
+    pub(super) fn batch(&self) -> &Batch {
         &self.batch
     }
 }
@@ -112,7 +112,7 @@ impl Encoder {
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] for anything but the encoders named above.
-    pub fn load(
+    pub(super) fn load(
         backbone: &Backbone,
         store: &WeightStore,
         id: &str,
@@ -160,22 +160,22 @@ impl Encoder {
     }
 
     /// Width of a token vector.
-    pub fn hidden(&self) -> usize {
+    pub(crate) fn hidden(&self) -> usize {
         self.spec.hidden
     }
 
     /// Longest sequence.
-    pub fn max_tokens(&self) -> usize {
+    pub(crate) fn max_tokens(&self) -> usize {
         self.spec.max_positions
     }
 
     /// The kernels it runs on.
-    pub fn kernels(&self) -> Kernels {
+    pub(crate) fn kernels(&self) -> Kernels {
         self.kernels
     }
 
     /// Runs `batch`, within the current rayon pool.
-    pub fn forward(&self, parameters: &Parameters, batch: Batch, wanted: Wanted) -> Tape {
+    pub(super) fn forward(&self, parameters: &Parameters, batch: Batch, wanted: Wanted) -> Tape {
         let context = Context { kernels: self.kernels, parameters };
         let eps = self.spec.norm_eps;
         let embedding_sum = self.embed(parameters, &batch);
@@ -209,7 +209,7 @@ impl Encoder {
     }
 
     /// From the gradient by [`Tape::output`], adds those by the encoder's parameters to `gradients`.
-    pub fn backward(
+    pub(super) fn backward(
         &self,
         parameters: &Parameters,
         tape: Tape,

@@ -12,9 +12,10 @@ mod parameters;
 
 pub(crate) use heads::normalise_backward;
 
-pub use encoder::{Batch, Encoder, Tape, Wanted};
+pub use encoder::Batch;
 pub use parameters::{Gradients, Key, Parameter, Parameters};
 
+use self::encoder::{Encoder, Tape, Wanted};
 use self::heads::{Classifier, ClassifierTape};
 use self::layers::Linear;
 use crate::{Error, ErrorKind, Result};
@@ -48,7 +49,7 @@ impl CrossEncoder {
     /// (fresh) are to be learned. `seed` decides what is fresh.
     ///
     /// # Errors
-    /// What [`Encoder::load`] refuses; a model that is no BERT; files that cannot be read; a bundle of 8-bit integers.
+    /// Another encoder than BERT's; a head that is not BERT's; files that cannot be read; a bundle of 8-bit integers.
     pub fn load(files: &ModelFiles, kernels: Kernels, seed: u64) -> Result<Self> {
         let (store, network) = open(files, kernels)?;
         if files.config["model_type"] != "bert" {
@@ -88,7 +89,7 @@ impl CrossEncoder {
     }
 
     /// Its encoder.
-    pub fn encoder(&self) -> &Encoder {
+    pub(crate) fn encoder(&self) -> &Encoder {
         &self.encoder
     }
 
@@ -134,7 +135,8 @@ impl BiEncoder {
     /// That of a sentence-transformers directory with mean pooling.
     ///
     /// # Errors
-    /// What [`Encoder::load`] refuses; another pooling; files that cannot be read; a bundle of 8-bit integers.
+    /// Another encoder than those of BERT and XLM-RoBERTa; another pooling; files that cannot be read; a bundle of 8-bit
+    /// integers.
     pub fn load(files: &ModelFiles, kernels: Kernels) -> Result<Self> {
         let trainable = files.modules.iter().all(|module| match module {
             Module::Transformer { .. } | Module::Normalize => true,
@@ -156,7 +158,7 @@ impl BiEncoder {
     }
 
     /// Its encoder.
-    pub fn encoder(&self) -> &Encoder {
+    pub(crate) fn encoder(&self) -> &Encoder {
         &self.encoder
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
-use std::io::BufRead;
+use std::io::{BufRead, Read as _};
 
 /// Longest line of a file of groups.
 const MAX_LINE_BYTES: usize = 16 << 20;
@@ -12,7 +12,9 @@ const MAX_LINE_BYTES: usize = 16 << 20;
 pub struct Group {
     /// The query.
     pub query: String,
-    /// At least two.
+    /// At least one. A single one has no order to teach: a reranker learns its score, but with
+    /// [`Objective::Listwise`](super::Objective::Listwise) nothing; an embedder sets it against the documents of the other
+    /// queries it is learned with.
     pub documents: Vec<Target>,
 }
 
@@ -29,21 +31,28 @@ pub struct Target {
 ///
 /// # Errors
 /// The first line that is none: named by its number.
-pub fn read_groups(name: &str, file: impl BufRead) -> Result<Vec<Group>> {
+pub fn read_groups(name: &str, mut file: impl BufRead) -> Result<Vec<Group>> {
     let mut groups = Vec::new();
-    for (number, line) in file.lines().enumerate() {
-        let wrong = |reason: String| {
-            Error::new(ErrorKind::Corrupt, format!("`{name}`, line {}: {reason}", number + 1))
-        };
-        let line = line
+    let mut line = Vec::new();
+    for number in 1_u64.. {
+        let wrong =
+            |reason: String| Error::new(ErrorKind::Corrupt, format!("`{name}`, line {number}: {reason}"));
+        line.clear();
+        // With a byte for the end of the line.
+        let read = (&mut file).take(MAX_LINE_BYTES as u64 + 1).read_until(b'\n', &mut line);
+        let read = read
             .map_err(|error| Error::new(ErrorKind::Io, format!("cannot read `{name}`")).caused_by(error))?;
-        if line.trim().is_empty() {
+        if read == 0 {
+            break;
+        }
+        line.pop_if(|last| *last == b'\n');
+        if line.len() > MAX_LINE_BYTES {
+            return Err(wrong(format!("more than the {MAX_LINE_BYTES} bytes that can be read")));
+        }
+        if line.trim_ascii().is_empty() {
             continue;
         }
-        if line.len() > MAX_LINE_BYTES {
-            return Err(wrong(format!("{} bytes, at most {MAX_LINE_BYTES} can be read", line.len())));
-        }
-        let group: Group = serde_json::from_str(&line).map_err(|error| wrong(error.to_string()))?;
+        let group: Group = serde_json::from_slice(&line).map_err(|error| wrong(error.to_string()))?;
         let fits = |target: &Target| (0.0..=1.0).contains(&target.target);
         if let Some(document) = group.documents.iter().find(|document| !fits(document)) {
             return Err(wrong(format!("a target is {}; targets lie in 0 to 1", document.target)));

@@ -20,7 +20,7 @@ pub use best::read_best;
 pub use export::{export_embedder, export_reranker};
 pub use groups::{Group, Target, read_groups, split};
 pub use loss::Objective;
-pub use optimiser::{AdamW, learning_rate};
+pub use optimiser::AdamW;
 pub use platt::Platt;
 pub use prepared::{Prepared, PreparedSet};
 pub use quality::{Bin, Quality};

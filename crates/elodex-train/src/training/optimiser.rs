@@ -74,7 +74,7 @@ impl AdamW {
 }
 
 /// Rises linearly to `peak` over the first `warm_up` of `steps` steps, then falls linearly towards 0.
-pub fn learning_rate(peak: f32, step: u64, steps: u64, warm_up: u64) -> f32 {
+pub(super) fn learning_rate(peak: f32, step: u64, steps: u64, warm_up: u64) -> f32 {
     if step < warm_up {
         return peak * (step + 1) as f32 / warm_up as f32;
     }

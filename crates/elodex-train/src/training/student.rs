@@ -1,9 +1,9 @@
 //! Networks as something that learns from groups.
 
 use super::groups::Group;
-use super::loss::{Objective, softmax};
+use super::loss::{Objective, logit, softmax};
 use super::prepared::Prepared;
-use crate::network::{BiEncoder, CrossEncoder, Gradients, Parameters, cannot};
+use crate::network::{BiEncoder, CrossEncoder, Gradients, Parameters, cannot, normalise_backward};
 use crate::{Error, ErrorKind, Result};
 use elodex_kernels::Kernels;
 use elodex_models::Encoded;
@@ -173,20 +173,22 @@ impl EmbedStudent {
         Ok(Encoded { ids, type_ids, pool_from: 0, route: 0, truncation })
     }
 
-    /// Mean loss of the groups at all widths, its gradient by `vectors`, and each group's loss and cosines at the first.
+    /// Each group's mean loss over the widths, with its own documents' cosine / temperature at the first width; and the
+    /// gradient by `vectors` of the groups' mean loss.
     fn compare(&self, groups: &[&Prepared], vectors: &[f32]) -> (Vec<(f64, Vec<f32>)>, Vec<f32>) {
-        let hidden = self.network.encoder().hidden();
+        let encoder = self.network.encoder();
+        let hidden = encoder.hidden();
         let mut by_vectors = vec![0.0; vectors.len()];
         let mut results: Vec<(f64, Vec<f32>)> = vec![(0.0, vec![]); groups.len()];
         let share = 1.0 / (groups.len() * self.widths.len()) as f32;
         for (index, width) in self.widths.iter().enumerate() {
-            let part = Part::new(vectors, hidden, *width);
+            let part = Part::new(encoder.kernels(), vectors, hidden, *width);
             let mut by_part = vec![0.0; part.values.len()];
             let mut first = 0;
             for (place, group) in groups.iter().enumerate() {
                 let own = first + 1..first + 1 + group.documents.len();
                 let (documents, scores) = self.cosines(groups, &part, first, group);
-                let wanted = softmax(group.targets.iter().map(|target| super::loss::logit(*target)));
+                let wanted = softmax(group.targets.iter().map(|target| logit(*target)));
                 let found = softmax(scores.iter().copied());
                 let mut loss = 0.0;
                 for ((document, probability), score) in documents.iter().zip(&found).zip(&scores) {
@@ -242,13 +244,12 @@ struct Part {
 }
 
 impl Part {
-    fn new(vectors: &[f32], hidden: usize, width: usize) -> Self {
+    fn new(kernels: Kernels, vectors: &[f32], hidden: usize, width: usize) -> Self {
         let cut: Vec<f32> =
             vectors.chunks_exact(hidden).flat_map(|vector| &vector[..width]).copied().collect();
         let mut values = cut.clone();
         for vector in values.chunks_exact_mut(width) {
-            let norm = vector.iter().map(|value| value * value).sum::<f32>().sqrt().max(1e-12);
-            vector.iter_mut().for_each(|value| *value /= norm);
+            kernels.l2_normalize(vector);
         }
         Self { width, cut, values }
     }
@@ -273,7 +274,7 @@ impl Part {
 
     /// Adds the gradient by the part to that by the whole vectors.
     fn add_back(&self, mut gradient: Vec<f32>, whole: &mut [f32], hidden: usize) {
-        crate::network::normalise_backward(&self.cut, &mut gradient, self.width);
+        normalise_backward(&self.cut, &mut gradient, self.width);
         for (sum, part) in whole.chunks_exact_mut(hidden).zip(gradient.chunks_exact(self.width)) {
             for (sum, value) in sum.iter_mut().zip(part) {
                 *sum += value;

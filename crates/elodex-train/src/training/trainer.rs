@@ -3,10 +3,10 @@
 
 use super::best::{read_best, write_best};
 use super::checkpoint::{self, State, failed};
+use super::optimiser::{AdamW, learning_rate};
 use super::prepared::{Prepared, PreparedSet};
 use super::quality::Quality;
 use super::student::Student;
-use super::{AdamW, learning_rate};
 use crate::network::Gradients;
 use crate::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
