@@ -1,8 +1,8 @@
 //! From a trained network to a directory that sentence-transformers loads, and that Elodex runs and quantises.
 
 use super::checkpoint::{self, Tensor, failed};
+use crate::Result;
 use crate::network::{Parameters, cannot};
-use crate::{Error, ErrorKind, Result};
 use elodex_models::bundle;
 use elodex_models::files::{ModelFiles, Prompts};
 use elodex_models::weights::WeightStore;
@@ -23,7 +23,7 @@ const BERT: &str = "bert.";
 /// # Errors
 /// A target that holds something; files that cannot be read or written.
 pub fn export_reranker(files: &ModelFiles, parameters: &Parameters, card: &str, target: &Path) -> Result<()> {
-    begin(target)?;
+    begin(files, target)?;
     let source = files.backbone_dir();
     for name in TOKENIZER_FILES {
         if source.join(name).is_file() {
@@ -53,7 +53,7 @@ pub fn export_embedder(
     card: &str,
     target: &Path,
 ) -> Result<()> {
-    begin(target)?;
+    begin(files, target)?;
     for name in bundle::listed(files).map_err(cannot(format_args!("list the files of `{}`", files.id)))? {
         let to = target.join(&name);
         if let Some(folder) = to.parent() {
@@ -100,15 +100,8 @@ fn named(parameters: &Parameters, rename: impl Fn(&str) -> String) -> Vec<Tensor
     tensors
 }
 
-fn begin(target: &Path) -> Result<()> {
-    let empty = fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_none());
-    if target.exists() && !empty {
-        let message = format!(
-            "`{}` exists and is no empty directory; name another one, or remove it",
-            target.display()
-        );
-        return Err(Error::new(ErrorKind::Request, message));
-    }
+fn begin(files: &ModelFiles, target: &Path) -> Result<()> {
+    bundle::check(files, target).map_err(cannot("begin a model directory"))?;
     fs::create_dir_all(target).map_err(|error| failed("write", target, error))
 }
 

@@ -7,7 +7,7 @@ use super::folder::RunFolder;
 use super::training::Record;
 use super::work::{Work, row};
 use crate::output;
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use elodex_models::bundle;
 use elodex_models::files::ModelFiles;
 use elodex_train::network::Parameters;
@@ -58,13 +58,9 @@ pub(crate) fn write(
     arguments: &ExportArgs,
 ) -> anyhow::Result<(ModelFiles, Option<Calibrated>)> {
     let target = &arguments.target;
-    let empty = std::fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_none());
-    ensure!(
-        !target.exists() || empty,
-        "`{}` exists and is no empty directory; name another --target, or remove it",
-        target.display()
-    );
     let record = Record::of(run, arguments.kind)?;
+    let files = work.files(&record.model)?;
+    bundle::check(&files, target)?;
     let calibrated = match arguments.kind {
         Kind::Reranker => calibration::read(run)?,
         Kind::Pairwise | Kind::Embedder => None,
@@ -75,7 +71,6 @@ pub(crate) fn write(
         );
     }
     let engine = work.engine()?;
-    let files = work.files(&record.model)?;
     let text = card::card(run, arguments, &record, &files, calibrated.as_ref())?;
 
     // A bundle is made from a directory in f32, which nobody needs afterwards.
