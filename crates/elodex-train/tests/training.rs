@@ -86,6 +86,7 @@ fn a_reranker_learns_and_what_it_becomes_is_written() {
     assert!(outcome.best.loss < 0.7 * first.loss, "{first:?} became {outcome:?}");
     assert!(outcome.best.ndcg_at_10 > 0.9, "{outcome:?}");
     assert_eq!((outcome.steps, log.last().unwrap().step), (60, 60));
+    assert!(first.calibration.is_some() && outcome.best.calibration.is_some());
 
     let target = folder.path().join("written");
     let source = files("bert_cross");
@@ -116,6 +117,8 @@ fn an_embedder_learns_with_prompts_and_widths() {
     let first = read_log(folder.path()).unwrap()[0].dev.clone().unwrap();
     assert!(outcome.best.loss < 0.8 * first.loss, "{first:?} became {outcome:?}");
     assert!(outcome.best.ndcg_at_10 > first.ndcg_at_10, "{first:?} became {outcome:?}");
+    // A cosine is no logit.
+    assert_eq!((first.calibration, outcome.best.calibration), (None, None));
 
     let target = folder.path().join("written");
     export_embedder(&source, student.parameters(), &prompts, "card\n", &target).unwrap();

@@ -23,7 +23,7 @@ pub use loss::Objective;
 pub use optimiser::AdamW;
 pub use platt::Platt;
 pub use prepared::{Prepared, PreparedSet};
-pub use quality::{Bin, Quality};
+pub use quality::{Bin, Calibration, Quality};
 pub use side_by_side::{SideBySide, side_by_side};
 pub use student::{EmbedStudent, RerankStudent, Student};
 pub use trainer::{Outcome, Progress, Settings, read_log, train};

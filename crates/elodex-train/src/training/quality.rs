@@ -17,8 +17,17 @@ pub struct Quality {
     /// Mean NDCG@10 of each group's documents, with its targets as gains. Groups without a target above 0 are left
     /// out.
     pub ndcg_at_10: f64,
-    /// Expected calibration error of σ(score) against the targets: Σ share of a bin · |mean relevance − mean target|.
-    pub calibration_error: f64,
+    /// How far scores can be taken at their word; none where they are no logits.
+    #[serde(flatten)]
+    pub calibration: Option<Calibration>,
+}
+
+/// How near σ(score) comes to the targets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// Expected calibration error: Σ share of a bin · |mean relevance − mean target|.
+    #[serde(rename = "calibration_error")]
+    pub error: f64,
     /// By tenths of σ(score).
     pub reliability: Vec<Bin>,
 }
@@ -35,10 +44,9 @@ pub struct Bin {
 }
 
 impl Quality {
-    /// Of each group's loss, scores and targets.
-    pub fn of<'a>(groups: impl Iterator<Item = (f64, &'a [f32], &'a [f32])>) -> Self {
+    /// Of each group's loss, scores and targets; without a calibration.
+    pub(super) fn of<'a>(groups: impl Iterator<Item = (f64, &'a [f32], &'a [f32])>) -> Self {
         let (mut losses, mut count, mut gains, mut ranked) = (0.0, 0_u32, 0.0, 0_u32);
-        let mut bins = vec![Bin::default(); BINS];
         for (loss, scores, targets) in groups {
             losses += loss;
             count += 1;
@@ -46,6 +54,20 @@ impl Quality {
                 gains += ndcg;
                 ranked += 1;
             }
+        }
+        Self {
+            loss: losses / f64::from(count.max(1)),
+            ndcg_at_10: gains / f64::from(ranked.max(1)),
+            calibration: None,
+        }
+    }
+}
+
+impl Calibration {
+    /// Of each group's scores, which are logits, and targets.
+    pub fn of<'a>(groups: impl Iterator<Item = (&'a [f32], &'a [f32])>) -> Self {
+        let mut bins = vec![Bin::default(); BINS];
+        for (scores, targets) in groups {
             for (score, target) in scores.iter().zip(targets) {
                 let relevance = f64::from(sigmoid(*score));
                 let bin = &mut bins[((relevance * BINS as f64) as usize).min(BINS - 1)];
@@ -55,18 +77,13 @@ impl Quality {
             }
         }
         let total: u64 = bins.iter().map(|bin| bin.count).sum();
-        let mut calibration_error = 0.0;
+        let mut error = 0.0;
         for bin in bins.iter_mut().filter(|bin| bin.count > 0) {
-            calibration_error += (bin.relevance - bin.target).abs() / total as f64;
+            error += (bin.relevance - bin.target).abs() / total as f64;
             bin.relevance /= bin.count as f64;
             bin.target /= bin.count as f64;
         }
-        Self {
-            loss: losses / f64::from(count.max(1)),
-            ndcg_at_10: gains / f64::from(ranked.max(1)),
-            calibration_error,
-            reliability: bins,
-        }
+        Self { error, reliability: bins }
     }
 }
 
@@ -101,8 +118,9 @@ mod tests {
         assert!((of(&reversed).ndcg_at_10 - (0.5 / 3f64.log2() + 0.5) / ideal).abs() < 1e-9);
         assert_eq!(of(&even).ndcg_at_10, of(&reversed).ndcg_at_10);
         // σ(2) = .8808: errors .1192, .1192 and 0 over three.
-        assert!((of(&perfect).calibration_error - 2.0 * 0.119_203 / 3.0).abs() < 1e-5);
-        assert_eq!(of(&even).calibration_error, 0.0);
+        let error = |scores: &[f32]| Calibration::of([(scores, targets.as_slice())].into_iter()).error;
+        assert!((error(&perfect) - 2.0 * 0.119_203 / 3.0).abs() < 1e-5);
+        assert_eq!(error(&even), 0.0);
         assert_eq!(of(&even).loss, 0.25);
     }
 }

@@ -22,7 +22,7 @@ pub trait Student {
     /// Adds the gradient of the mean loss over `groups`, times `share`, to `gradients`; that mean.
     fn learn(&self, groups: &[&Prepared], share: f32, gradients: &mut Gradients) -> f64;
 
-    /// The loss of each group and the scores of its documents, on the scale of logits.
+    /// The loss of each group and the scores of its documents.
     fn judge(&self, groups: &[&Prepared]) -> Vec<(f64, Vec<f32>)>;
 
     /// Its weights.
@@ -33,6 +33,9 @@ pub trait Student {
 
     /// Whether a group's loss depends on which other groups it is learned with.
     fn needs_company(&self) -> bool;
+
+    /// Whether σ(score) is meant to be a relevance, as of logits; a cosine only orders documents.
+    fn scores_are_logits(&self) -> bool;
 }
 
 /// A cross-encoder.
@@ -120,6 +123,10 @@ impl Student for RerankStudent {
 
     fn needs_company(&self) -> bool {
         false
+    }
+
+    fn scores_are_logits(&self) -> bool {
+        true
     }
 }
 
@@ -318,6 +325,10 @@ impl Student for EmbedStudent {
 
     fn needs_company(&self) -> bool {
         true
+    }
+
+    fn scores_are_logits(&self) -> bool {
+        false
     }
 }
 

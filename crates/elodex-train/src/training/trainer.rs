@@ -5,7 +5,7 @@ use super::best::{read_best, write_best};
 use super::checkpoint::{self, State, failed};
 use super::optimiser::{AdamW, learning_rate};
 use super::prepared::{Prepared, PreparedSet};
-use super::quality::Quality;
+use super::quality::{Calibration, Quality};
 use super::student::Student;
 use crate::network::Gradients;
 use crate::{Error, ErrorKind, Result};
@@ -246,9 +246,14 @@ fn evaluate(student: &impl Student, groups: &[Prepared], at_a_time: usize) -> Qu
             judged.extend(student.judge(batch));
         }
     }
-    Quality::of(
-        judged.iter().zip(groups).map(|((loss, scores), group)| (*loss, scores.as_slice(), group.targets())),
-    )
+    let judged = || judged.iter().zip(groups);
+    let mut quality =
+        Quality::of(judged().map(|((loss, scores), group)| (*loss, scores.as_slice(), group.targets())));
+    if student.scores_are_logits() {
+        let scored = judged().map(|((_, scores), group)| (scores.as_slice(), group.targets()));
+        quality.calibration = Some(Calibration::of(scored));
+    }
+    quality
 }
 
 /// Hash of everything that decides the result.

@@ -7,7 +7,7 @@ use super::training::Record;
 use super::work::{Work, row};
 use crate::evaluation::file_hash;
 use anyhow::{Context as _, ensure};
-use elodex_train::training::{Bin, Platt, Quality, Student as _, split};
+use elodex_train::training::{Bin, Calibration, Platt, Student as _, split};
 use serde::{Deserialize, Serialize};
 
 /// What a calibration came to: `calibration.json`.
@@ -76,17 +76,17 @@ pub(crate) fn of(work: &Work<'_>, run: &RunFolder) -> anyhow::Result<Calibrated>
         let scaled = |logits: &[f32]| logits.iter().map(|logit| scaling.logit(*logit)).collect();
         after.extend(tried.iter().map(|(logits, targets)| (scaled(logits), targets.clone())));
     }
-    let quality = |scored: &[Scored]| {
-        Quality::of(scored.iter().map(|(logits, targets)| (0.0, logits.as_slice(), targets.as_slice())))
+    let measured = |scored: &[Scored]| {
+        Calibration::of(scored.iter().map(|(logits, targets)| (logits.as_slice(), targets.as_slice())))
     };
-    let after = quality(&after);
+    let after = measured(&after);
     let calibrated = Calibrated {
         scaling: fitted(&scored)?,
         weights: weights(run)?,
         queries: dev.len(),
         documents: flat(&scored).0.len(),
-        error_before: quality(&scored).calibration_error,
-        error_after: after.calibration_error,
+        error_before: measured(&scored).error,
+        error_after: after.error,
         reliability: after.reliability,
     };
     run.write_json("calibration.json", &calibrated)?;

@@ -6,7 +6,7 @@ use super::fitting::Fitted;
 use super::folder::RunFolder;
 use super::training::{Learns, Record};
 use elodex_models::files::ModelFiles;
-use elodex_train::training::{Progress, read_log};
+use elodex_train::training::Progress;
 use std::fmt::Write as _;
 
 /// The card of a model, made from the files it was trained from.
@@ -120,17 +120,19 @@ fn figures(
     record: &Record,
     calibrated: Option<&Calibrated>,
 ) -> anyhow::Result<()> {
-    let log = read_log(&run.file(record.kind.name()))?;
+    let log = record.log(run)?;
     let evaluated = log.iter().filter_map(|progress| Some((progress, progress.dev.as_ref()?)));
     let best = evaluated.min_by(|(_, one), (_, other)| one.loss.total_cmp(&other.loss));
     if let Some((Progress { step, .. }, dev)) = best {
         let _ = writeln!(
             text,
             "## Figures\n\nOn queries that were kept out of training, at step {step}, whose weights these are:\n\n\
-             | measure | value |\n| --- | --- |\n| loss | {:.4} |\n| NDCG@10, targets as gains | {:.4} |\n| expected \
-             calibration error | {:.4} |",
-            dev.loss, dev.ndcg_at_10, dev.calibration_error
+             | measure | value |\n| --- | --- |\n| loss | {:.4} |\n| NDCG@10, targets as gains | {:.4} |",
+            dev.loss, dev.ndcg_at_10
         );
+        if let Some(calibration) = &dev.calibration {
+            let _ = writeln!(text, "| expected calibration error | {:.4} |", calibration.error);
+        }
         if let Some(calibrated) = calibrated {
             let _ = writeln!(
                 text,

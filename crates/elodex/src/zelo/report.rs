@@ -8,7 +8,7 @@ use super::training::Record;
 use super::work::Work;
 use crate::output;
 use elodex_train::battle::{Decision, PositionBias, Spent};
-use elodex_train::training::{Bin, Progress, read_log};
+use elodex_train::training::{Bin, Progress};
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -99,7 +99,7 @@ impl Report {
         for kind in [Kind::Reranker, Kind::Pairwise, Kind::Embedder] {
             if run.file(&format!("{}/log.jsonl", kind.name())).is_file() {
                 let record = Record::of(run, kind)?;
-                trainings.push(Training { record, log: read_log(&run.file(kind.name()))? });
+                trainings.push(Training { log: record.log(run)?, record });
             }
         }
         let calibrated = run.file("reranker/best.safetensors").is_file();
@@ -172,24 +172,31 @@ impl Report {
 fn training(record: &Record, log: &[Progress]) -> Vec<Section> {
     let name = record.kind.name();
     let evaluated = || log.iter().filter_map(|progress| Some((progress, progress.dev.as_ref()?)));
+    let mut header = vec!["step", "loss", "loss, kept out", "ndcg@10, kept out"];
+    if record.kind != Kind::Embedder {
+        header.push("calibration error");
+    }
     let rows = evaluated().map(|(progress, dev)| {
-        vec![
+        let mut cells = vec![
             progress.step.to_string(),
             format!("{:.4}", progress.loss),
             format!("{:.4}", dev.loss),
             format!("{:.4}", dev.ndcg_at_10),
-            format!("{:.4}", dev.calibration_error),
-        ]
+        ];
+        cells.extend(dev.calibration.iter().map(|calibration| format!("{:.4}", calibration.error)));
+        cells
     });
     let mut sections = vec![Section {
         title: format!("Training of the {name}, from `{}` on {}", record.model, record.learns.describe()),
-        header: vec!["step", "loss", "loss, kept out", "ndcg@10, kept out", "calibration error"],
+        header,
         rows: rows.collect(),
     }];
     let best = evaluated().min_by(|(_, one), (_, other)| one.loss.total_cmp(&other.loss));
-    if let Some((progress, dev)) = best.filter(|_| record.kind != Kind::Embedder) {
+    if let Some((progress, dev)) = best
+        && let Some(calibration) = &dev.calibration
+    {
         let title = format!("Reliability of the {name} at step {}, on what was kept out", progress.step);
-        sections.push(reliability(title, &dev.reliability));
+        sections.push(reliability(title, &calibration.reliability));
     }
     sections
 }

@@ -14,7 +14,7 @@ use elodex_models::files::{ModelFiles, Prompts};
 use elodex_train::ErrorKind;
 use elodex_train::training::{
     EmbedStudent, Group, Objective, Outcome, PreparedSet, Progress, Quality, RerankStudent, Settings,
-    Student, read_best, split, train as learn_groups,
+    Student, read_best, read_log, split, train as learn_groups,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -106,7 +106,7 @@ pub(crate) fn train(work: &Work<'_>, arguments: &TrainArgs) -> anyhow::Result<()
         None => RunFolder::open(folder)?,
     };
     let trained = learn(work, &run, arguments)?;
-    let rows = [
+    let mut rows = vec![
         row("training", trained.folder.display()),
         row("queries or battles", format!("{} learned, {} kept out", trained.groups, trained.dev_groups)),
         row("tokens of an epoch", trained.tokens),
@@ -116,8 +116,10 @@ pub(crate) fn train(work: &Work<'_>, arguments: &TrainArgs) -> anyhow::Result<()
         row("best step", trained.best_step),
         row("loss, kept out", format!("{:.4}", trained.best.loss)),
         row("ndcg@10, kept out", format!("{:.4}", trained.best.ndcg_at_10)),
-        row("calibration error, kept out", format!("{:.4}", trained.best.calibration_error)),
     ];
+    if let Some(calibration) = &trained.best.calibration {
+        rows.push(row("calibration error, kept out", format!("{:.4}", calibration.error)));
+    }
     work.show(&trained, &rows)
 }
 
@@ -268,6 +270,18 @@ impl Record {
                 run.shown()
             )
         })
+    }
+
+    /// What the training wrote down of its steps.
+    pub(crate) fn log(&self, run: &RunFolder) -> anyhow::Result<Vec<Progress>> {
+        let mut log = read_log(&run.file(self.kind.name()))?;
+        if self.kind == Kind::Embedder {
+            // Logs of embedders once had one, of cosines taken for logits.
+            log.iter_mut()
+                .filter_map(|progress| progress.dev.as_mut())
+                .for_each(|dev| dev.calibration = None);
+        }
+        Ok(log)
     }
 
     /// A cross-encoder as it began.

@@ -186,7 +186,9 @@ fn every_step_reads_what_the_one_before_wrote() {
     assert!(voted["judge"].as_str().unwrap().starts_with("ensemble ("), "{voted}");
 
     let minilm = golden("bert_minilm");
-    train("embedder", &minilm, &["--teacher", "mine", "--query-prompt", "query: "]);
+    let best = &train("embedder", &minilm, &["--teacher", "mine", "--query-prompt", "query: "])["best"];
+    let is_there = |figure: &str| best.get(figure).is_some();
+    assert!(is_there("ndcg_at_10") && !is_there("calibration_error"), "a cosine is no probability: {best}");
     on(&["export", "embedder", "--target", "vectors"]);
     let (code, stdout, stderr) =
         place.run(&["embed", "--model", "./vectors", "--role", "query", "about the kettle"]);
