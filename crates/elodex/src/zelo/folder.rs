@@ -279,6 +279,25 @@ pub(crate) fn write_whole(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     written().with_context(|| format!("cannot write `{}`; make room there, or allow it", path.display()))
 }
 
+/// What the lines of a file say that grows line by line, in order; nothing where there is no file. A line that was being
+/// written when its process ended is cut off. `what` is what a line is, for the message where it is not.
+pub(super) fn read_lines<T: DeserializeOwned>(file: &Path, what: &str) -> anyhow::Result<Vec<T>> {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(|| format!("cannot read `{}`", file.display())),
+    };
+    let whole = text.rfind('\n').map_or(0, |end| end + 1);
+    if whole < text.len() {
+        write_whole(file, &text.as_bytes()[..whole])?;
+    }
+    let parse = |(number, line): (usize, &str)| {
+        serde_json::from_str(line)
+            .with_context(|| format!("line {number} of `{}` is no {what}; delete it", file.display()))
+    };
+    (1..).zip(text[..whole].lines()).map(parse).collect()
+}
+
 fn read_json<T: DeserializeOwned>(file: &Path) -> anyhow::Result<T> {
     let text = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
     serde_json::from_slice(&text).with_context(|| {
@@ -292,4 +311,22 @@ pub(crate) fn joined(document: Document) -> String {
         return document.text;
     }
     format!("{} {}", document.title, document.text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torn_line_is_cut_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("numbers.jsonl");
+        let read = || read_lines::<u32>(&file, "number");
+        assert!(read().unwrap().is_empty());
+        std::fs::write(&file, "12\n34\n5").unwrap();
+        assert_eq!(read().unwrap(), [12, 34]);
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "12\n34\n");
+        std::fs::write(&file, "12\nx\n").unwrap();
+        assert!(read().unwrap_err().to_string().starts_with("line 2 of "));
+    }
 }

@@ -1,7 +1,7 @@
 //! Where a run's queries are from: judged ones, a log, or a chat model that reads passages.
 
 use super::arguments::{CandidatesArgs, ChatArgs};
-use super::folder::{RunFolder, joined};
+use super::folder::{RunFolder, joined, read_lines};
 use super::interrupt;
 use crate::commands::environment;
 use crate::evaluation::{Questions, file_hash};
@@ -200,7 +200,7 @@ fn written(run: &RunFolder, chat: &ChatArgs, count: usize) -> anyhow::Result<()>
     fastrand::Rng::with_seed(SEED).shuffle(&mut ids);
     ids.truncate(count);
     let file = run.file("queries.jsonl");
-    let there = whole_lines(&file)?;
+    let there = read_written(&file)?;
     let done: HashSet<&String> = there.iter().map(|written| &written.source).collect();
     let open: Vec<&String> = ids.iter().filter(|id| !done.contains(id)).collect();
     let writer = QueryWriter::new(chat_options(chat, None)?)?;
@@ -263,7 +263,7 @@ fn written(run: &RunFolder, chat: &ChatArgs, count: usize) -> anyhow::Result<()>
     if let Some(error) = lock(&ends).pop() {
         return Err(error);
     }
-    let queries = whole_lines(&file)?;
+    let queries = read_written(&file)?;
     ensure!(!queries.is_empty(), "no query was written; see the reasons above");
     let mut labels = String::from("query-id\tcorpus-id\tscore\n");
     for Written { id, source, .. } in &queries {
@@ -276,23 +276,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The queries that were written; a line that was being written when its process ended is cut off.
-fn whole_lines(file: &Path) -> anyhow::Result<Vec<Written>> {
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error).with_context(|| format!("cannot read `{}`", file.display())),
-    };
-    let whole = text.rfind('\n').map_or(0, |end| end + 1);
-    if whole < text.len() {
-        super::folder::write_whole(file, &text.as_bytes()[..whole])?;
-    }
-    let parse = |(number, line): (usize, &str)| {
-        serde_json::from_str(line).with_context(|| {
-            format!("line {number} of `{}` is no query that was written; delete it", file.display())
-        })
-    };
-    (1..).zip(text[..whole].lines()).map(parse).collect()
+fn read_written(file: &Path) -> anyhow::Result<Vec<Written>> {
+    read_lines(file, "query that was written")
 }
 
 /// How a chat model is called; `model` is its name where the judge names it.
@@ -331,16 +316,5 @@ mod tests {
         assert!(
             problem("{\"_id\": \"a\", \"text\": \"x\"}\n{\"_id\": \"a\", \"text\": \"y\"}").contains("`a`")
         );
-    }
-
-    #[test]
-    fn a_torn_line_is_cut_off() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("queries.jsonl");
-        assert!(whole_lines(&file).unwrap().is_empty());
-        let line = "{\"_id\": \"written-a\", \"text\": \"x\", \"source\": \"a\"}\n";
-        std::fs::write(&file, format!("{line}{{\"_id\": \"wr")).unwrap();
-        assert_eq!(whole_lines(&file).unwrap().len(), 1);
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), line);
     }
 }

@@ -1,6 +1,6 @@
 //! What a reranker says of every candidate, kept so that nothing is computed twice.
 
-use super::folder::RunFolder;
+use super::folder::{RunFolder, read_lines};
 use super::interrupt;
 use super::work::Work;
 use crate::commands::local::Engine;
@@ -12,7 +12,6 @@ use elodex_types::TruncationPolicy;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::Write as _;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 
 /// Hexadecimal digits of a teacher's fingerprint in the name of its file.
@@ -39,7 +38,9 @@ pub(crate) fn scores(
     let fingerprint = teacher.info().fingerprint.to_string();
     let file = run.file(&format!("teacher-{}.jsonl", fingerprint.get(..DIGITS).unwrap_or(&fingerprint)));
     let arena = run.arena()?;
-    let mut known = read(&file)?;
+    let lines: Vec<Line> = read_lines(&file, "scores of a query")?;
+    let mut known: HashMap<String, Vec<(String, f32)>> =
+        lines.into_iter().map(|line| (line.query, line.documents)).collect();
     let open: Vec<(&str, &[String])> = arena
         .candidates()
         .filter(|(query, ranking)| {
@@ -91,25 +92,4 @@ fn relevance(teacher: &Reranker, query: &str, document: &str) -> anyhow::Result<
     let best = logits.into_iter().fold(f32::NEG_INFINITY, f32::max);
     ensure!(best.is_finite(), "the teacher's logit is `{best}`, which is no number to learn from");
     Ok(teacher.relevance(best).value)
-}
-
-/// Whole lines of the file; one that was being written when its process ended is cut off.
-fn read(file: &Path) -> anyhow::Result<HashMap<String, Vec<(String, f32)>>> {
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(HashMap::new()),
-        Err(error) => return Err(error).with_context(|| format!("cannot read `{}`", file.display())),
-    };
-    let whole = text.rfind('\n').map_or(0, |end| end + 1);
-    if whole < text.len() {
-        super::folder::write_whole(file, &text.as_bytes()[..whole])?;
-    }
-    let mut known = HashMap::new();
-    for (number, line) in (1..).zip(text[..whole].lines()) {
-        let line: Line = serde_json::from_str(line).with_context(|| {
-            format!("line {number} of `{}` is no scores of a query; delete it", file.display())
-        })?;
-        known.insert(line.query, line.documents);
-    }
-    Ok(known)
 }
