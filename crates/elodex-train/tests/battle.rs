@@ -1,43 +1,12 @@
-//! The log of battles: kills, changes, two writers, a full disk.
+//! The log of battles: kills, changes, two writers.
 
 #![expect(clippy::unwrap_used, reason = "a test may end by panic")]
 
+mod battles;
+
+use battles::{arena, battle, binding, open};
 use elodex_train::ErrorKind;
-use elodex_train::battle::{Arena, Battle, BattleLog, Binding, Decision, Pair, Spent, Vote};
-use std::collections::BTreeMap;
-use std::path::Path;
-
-fn arena(text: &str) -> Arena {
-    let queries = [("q".to_owned(), "question".to_owned())].into();
-    let documents: BTreeMap<String, String> =
-        ["a", "b", "c"].into_iter().map(|id| (id.to_owned(), format!("{id} {text}"))).collect();
-    let candidates = [("q".to_owned(), documents.keys().cloned().collect())].into();
-    Arena::new(queries, documents, candidates).unwrap()
-}
-
-fn binding() -> Binding {
-    arena("text").binding().clone()
-}
-
-fn battle(number: usize) -> Battle {
-    let judge = format!("judge {}", number % 2);
-    let score = if number.is_multiple_of(3) { 0.0 } else { -0.5 };
-    Battle {
-        pair: Pair::within("q", format!("a{number}"), "b\u{2028}\n"),
-        decision: match number % 5 {
-            4 => Decision::Failure { reason: "no answer".into() },
-            _ => Decision::of_preference((1.0 - score) / 2.0),
-        },
-        votes: vec![Vote { judge: judge.clone(), score, said: Some(-0.25), a_first: Some(true) }],
-        judge,
-        failures: vec![],
-        spent: Spent { calls: 1, input_tokens: 100, output_tokens: 10, cost: 0.25, estimated_calls: 0 },
-    }
-}
-
-fn open(path: &Path) -> BattleLog {
-    BattleLog::open(path, &binding()).unwrap()
-}
+use elodex_train::battle::{Battle, BattleLog, Binding, Decision};
 
 #[test]
 fn what_was_added_is_there_again_without_a_goodbye() {
@@ -161,51 +130,4 @@ fn one_process_writes_at_a_time() {
     let error = BattleLog::open(&folder.path().join("none/log.jsonl"), &binding()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
     assert!(error.to_string().contains("none/log.jsonl"), "{error}");
-}
-
-#[cfg(target_os = "linux")]
-mod full_disk {
-    use super::*;
-    use elodex_testkit::{again_on_a_full_disk, handed_over};
-
-    #[test]
-    fn a_full_disk_is_named_and_the_log_stays_whole() {
-        if let Some(folder) = handed_over() {
-            return fill_the_disk(&folder);
-        }
-        let folder = tempfile::tempdir().unwrap();
-        again_on_a_full_disk(
-            "full_disk::a_full_disk_is_named_and_the_log_stays_whole",
-            folder.path(),
-            5 * 512,
-        );
-        let written =
-            std::fs::read_to_string(folder.path().join("acknowledged")).unwrap().parse::<usize>().unwrap();
-        let mut log = open(&folder.path().join("log.jsonl"));
-        assert_eq!((log.battles().len(), log.recovered().torn_bytes), (written, 0));
-        log.append(battle(written)).unwrap();
-    }
-
-    /// The second process.
-    fn fill_the_disk(folder: &Path) {
-        let path = folder.join("log.jsonl");
-        let mut log = open(&path);
-        let mut acknowledged = 0;
-        let error = loop {
-            match log.append(battle(acknowledged)) {
-                Ok(()) => acknowledged += 1,
-                Err(error) => break error,
-            }
-        };
-        assert!(acknowledged > 3, "{acknowledged}");
-        assert_eq!(error.kind(), ErrorKind::Io);
-        assert!(
-            error.to_string().contains("log.jsonl`") && error.to_string().contains("make room"),
-            "{error}"
-        );
-        // Refused again, and still whole.
-        assert_eq!(log.append(battle(acknowledged)).unwrap_err().kind(), ErrorKind::Io);
-        assert_eq!(log.battles().len(), acknowledged);
-        std::fs::write(folder.join("acknowledged"), acknowledged.to_string()).unwrap();
-    }
 }
