@@ -35,7 +35,7 @@ pub mod weights;
 pub use elodex_kernels::Precision;
 pub use embedder::{Embedder, EmbedderInfo};
 pub use error::{Error, ErrorKind, Result};
-pub use reranker::{PreparedQuery, Reranker, RerankerInfo, Window};
+pub use reranker::{MOST_FIRST_STAGE_WEIGHT, PreparedQuery, Reranker, RerankerInfo, Window};
 pub use smoothing::InputRanges;
 pub use table::Table;
 

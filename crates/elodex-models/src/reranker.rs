@@ -16,6 +16,8 @@ use elodex_types::{Score, ScoreKind, SpaceFingerprint, Truncation, TruncationPol
 
 /// Windows of an over-long document share a quarter of their tokens, so that what one border cuts the next one holds.
 const WINDOW_OVERLAP: usize = 4;
+/// Largest [`RerankerInfo::first_stage_weight`]; the first stage decides alone with it.
+pub const MOST_FIRST_STAGE_WEIGHT: f32 = 100.0;
 
 /// What a loaded reranker says of itself.
 #[derive(Debug, Clone)]
@@ -34,6 +36,9 @@ pub struct RerankerInfo {
     pub weight_bytes: u64,
     /// The model card's licence.
     pub licence: Licence,
+    /// What the first stage's order counts beside the logit where search results are reranked, in logits; 0: nothing.
+    /// `first_stage_weight` of `config.json`, for models that are too small to do better than both together.
+    pub first_stage_weight: f32,
     /// Identity of the scoring function, for caches: weights, tokenizer, template, activation.
     pub fingerprint: SpaceFingerprint,
 }
@@ -131,6 +136,7 @@ impl Reranker {
             parameters: files.bundle.as_ref().map_or_else(|| store.parameters(), |bundle| bundle.parameters),
             weight_bytes: backbone.weight_bytes(),
             licence: files.licence.clone(),
+            first_stage_weight: first_stage_weight(files)?,
             fingerprint: fingerprint(files, &tokenizer, &digest),
         };
         let networks = vec![network];
@@ -376,6 +382,24 @@ fn token_head(chat: &ChatRerank, network: &Network, store: &WeightStore, kernels
     let width = row.len();
     let weight = kernels.pack(&row, 1, width);
     Ok(Head::Dense(Linear { name: table.clone(), weight, bias: None }, Activation::Identity))
+}
+
+/// `first_stage_weight` of `config.json`; 0 where there is none.
+fn first_stage_weight(files: &ModelFiles) -> Result<f32> {
+    let weight = match files.config.get("first_stage_weight") {
+        None => return Ok(0.0),
+        Some(weight) => weight.as_f64().map(|weight| weight as f32),
+    };
+    weight.filter(|weight| (0.0..=MOST_FIRST_STAGE_WEIGHT).contains(weight)).ok_or_else(|| {
+        let found = &files.config["first_stage_weight"];
+        Error::new(
+            ErrorKind::Corrupt,
+            format!(
+                "`{}`: `first_stage_weight` in config.json is {found}, not a number from 0 to {MOST_FIRST_STAGE_WEIGHT}",
+                files.id
+            ),
+        )
+    })
 }
 
 /// The stored activation of a single-label cross-encoder says how *it* prints scores. Elodex prints σ(logit) in every

@@ -6,9 +6,10 @@ use elodex_kernels::Kernels;
 use elodex_models::files::ModelFiles;
 use elodex_models::tokenizer::TextTokenizer;
 use elodex_models::weights::WeightStore;
-use elodex_models::{Embedder, ErrorKind, Result};
+use elodex_models::{Embedder, ErrorKind, Reranker, Result};
 use elodex_testkit::golden_dir;
 use proptest::prelude::*;
+use serde_json::json;
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
@@ -130,6 +131,19 @@ fn a_configuration_that_lies_about_the_weights() {
             load_with("config.json", config.to_string().as_bytes());
         }
     }
+}
+
+#[test]
+fn a_weight_of_the_first_stage_that_is_none() {
+    let mut files = ModelFiles::open(&golden_dir("bert_cross").join("model")).unwrap();
+    for wrong in [json!(-1), json!(100.5), json!("2"), json!(null)] {
+        files.config["first_stage_weight"] = wrong.clone();
+        let error = Reranker::load(&files, Kernels::detect()).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.to_string().contains(&format!("is {wrong}, not a number")), "{error}");
+    }
+    files.config["first_stage_weight"] = json!(2.5);
+    assert_eq!(Reranker::load(&files, Kernels::detect()).unwrap().info().first_stage_weight, 2.5);
 }
 
 proptest! {

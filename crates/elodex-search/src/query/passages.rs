@@ -106,7 +106,7 @@ pub(super) fn by_reranker(
         let Some(candidate) = waiting.next() else { break };
         scored = others;
         let best = first_best(of_candidate.iter().map(|scored| scored.logit), f32::total_cmp);
-        let Scored { score, logit } = of_candidate[best];
+        let Scored { score, logit } = reranking.beside(of_candidate[best], &candidate);
         compared.push((logit, chosen(candidate, best, Some(score))));
     }
     let why = match scores.stopped {

@@ -8,8 +8,9 @@ use crate::lexical::chunk_text;
 use crate::{Error, ErrorKind, error};
 use elodex_engine::RerankService;
 use elodex_eval::calibration::Calibration;
+use elodex_eval::fusion::RRF_K;
 use elodex_types::{
-    CallContext, Ranked, RerankRequest, RerankStatus, Score, ScoreKind, TruncationPolicy, Usage,
+    CallContext, RerankRequest, RerankStatus, Score, ScoreKind, TruncationPolicy, Usage, Weights,
 };
 use std::cmp::Ordering;
 use std::time::Instant;
@@ -31,6 +32,8 @@ pub(super) struct Reranking<'a> {
     pub(super) clock: &'a Clock,
     /// What makes its logits probabilities; `None`: scores are the model's own.
     pub(super) calibration: Option<&'a Calibration>,
+    /// By which the first stage fused its lists.
+    pub(super) weights: Weights,
 }
 
 /// A text's score.
@@ -104,7 +107,7 @@ impl Reranking<'_> {
         let mut slice: Vec<Option<Scored>> = vec![None; texts.len()];
         for ranked in answer.results {
             if let Some(place) = slice.get_mut(ranked.index) {
-                *place = Some(Scored { score: self.score_of(&ranked), logit: ranked.logit });
+                *place = Some(Scored { score: ranked.score, logit: ranked.logit });
             }
         }
         let slice: Option<Vec<Scored>> = slice.into_iter().collect();
@@ -114,14 +117,26 @@ impl Reranking<'_> {
         Ok(())
     }
 
-    fn score_of(&self, ranked: &Ranked) -> Score {
-        match self.calibration {
-            None => ranked.score,
+    /// A text's score together with what the first stage says of its candidate: the logit decides the order.
+    pub(super) fn beside(&self, own: Scored, candidate: &Candidate) -> Scored {
+        let weight = self.service.model().info().first_stage_weight;
+        let logit = own.logit + weight * self.first_stage(candidate);
+        let score = match self.calibration {
             Some(calibration) => {
-                let probability = calibration.probability(f64::from(ranked.logit)) as f32;
+                let probability = calibration.probability(f64::from(logit)) as f32;
                 Score { value: probability, kind: ScoreKind::Calibrated }
             }
-        }
+            None if weight == 0.0 => own.score,
+            None => Score { value: 1.0 / (1.0 + (-logit).exp()), kind: ScoreKind::Relevance },
+        };
+        Scored { score, logit }
+    }
+
+    /// The fused score as a part of what leads every list has, less a half: from ½ down, about 0 for what leads one of
+    /// two equal lists and is missing in the other. It does not depend on what else was found.
+    fn first_stage(&self, candidate: &Candidate) -> f32 {
+        let most = (self.weights.dense + self.weights.lexical) / (RRF_K as f32 + 1.0);
+        candidate.fused.score / most - 0.5
     }
 
     /// What scores mean where nothing was found to score.
@@ -156,8 +171,9 @@ pub(super) fn rerank(reranking: &Reranking<'_>, candidates: &mut [Candidate], de
         .map(|candidate| chunk_text(candidate.title(), &candidate.live.chunk.headings, &candidate.live.text))
         .collect();
     let Scores { scored, usage, stopped } = reranking.score(&texts);
-    for (candidate, scored) in candidates.iter_mut().zip(&scored) {
-        candidate.second = Some(Second { rank: 0, score: scored.score, logit: scored.logit });
+    for (candidate, &own) in candidates.iter_mut().zip(&scored) {
+        let Scored { score, logit } = reranking.beside(own, candidate);
+        candidate.second = Some(Second { rank: 0, score, logit });
     }
     let first = &mut candidates[..scored.len()];
     first.sort_by(|one, other| by_logit(other.second.as_ref(), one.second.as_ref()));

@@ -6,6 +6,7 @@ use elodex_search::{ErrorKind, SearchOptions};
 use elodex_types::{
     CallContext, Rerank, RerankStatus, ScoreKind, SearchRequest, SearchResponse, Unit, Weights,
 };
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 fn request(unit: Unit, k: usize) -> SearchRequest {
@@ -65,6 +66,33 @@ fn every_candidate_is_scored_before_any_cut() {
     }
     fused_ranks.sort_unstable();
     assert_eq!(fused_ranks, [1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn the_first_stage_counts_as_much_as_the_reranker_says() {
+    let alone = Ground::of_texts(&COFFEE).search(&request(Unit::Documents, 6));
+    let own: HashMap<&str, f32> =
+        paths(&alone).into_iter().zip(logits(&alone).into_iter().map(Option::unwrap)).collect();
+    for (weight, weights) in [(0.5, (1.0, 1.0)), (2.0, (1.0, 0.0)), (100.0, (1.0, 0.25))] {
+        let ground = Ground::of_texts_with_first_stage(&COFFEE, weight);
+        for unit in [Unit::Documents, Unit::Passages] {
+            let mut request = request(unit, 6);
+            request.weights = Some(Weights { dense: weights.0, lexical: weights.1 });
+            let both = ground.search(&request);
+            assert_eq!(both.score_kind, Some(ScoreKind::Relevance));
+            assert!(both.hits.is_sorted_by(|one, other| one.score.value >= other.score.value));
+            for hit in &both.hits {
+                let explanation = hit.explanation.as_ref().unwrap();
+                let most = (weights.0 + weights.1) / 61.0;
+                let expected = own[hit.path.as_str()] + weight * (explanation.fused.score / most - 0.5);
+                let logit = explanation.logit.unwrap();
+                assert!((logit - expected).abs() < 1e-4, "{weight} {unit:?}: {logit} for {expected}");
+                assert!((hit.score.value - 1.0 / (1.0 + (-expected).exp())).abs() < 1e-5);
+            }
+        }
+    }
+    let decides = Ground::of_texts_with_first_stage(&COFFEE, 100.0).search(&request(Unit::Documents, 6));
+    assert!(decides.hits.iter().all(|hit| hit.explanation.as_ref().unwrap().moved == 0));
 }
 
 #[test]

@@ -85,25 +85,38 @@ impl Ground {
 
     /// With other options, and other limits of the reranker.
     pub(crate) fn with(options: SearchOptions, limits: EngineLimits) -> Self {
-        Self::open(options, Some(limits)).unwrap()
+        Self::open(options, Some(limits), 0.0).unwrap()
     }
 
     /// With other options, where no reranker is served.
     pub(crate) fn without_reranker(options: SearchOptions) -> Self {
-        Self::open(options, None).unwrap()
+        Self::open(options, None, 0.0).unwrap()
+    }
+
+    /// With a reranker beside which the first stage counts this much, and texts, indexed.
+    pub(crate) fn of_texts_with_first_stage(texts: &[&str], weight: f32) -> Self {
+        let ground = Self::open(SearchOptions::default(), Some(EngineLimits::default()), weight).unwrap();
+        ground.add(text_documents(texts));
+        ground
     }
 
     /// Why an engine with these options does not open.
     pub(crate) fn refused(options: SearchOptions) -> Error {
-        Self::open(options, Some(EngineLimits::default())).err().unwrap()
+        Self::open(options, Some(EngineLimits::default()), 0.0).err().unwrap()
     }
 
-    fn open(options: SearchOptions, reranker_limits: Option<EngineLimits>) -> Result<Self> {
+    fn open(
+        options: SearchOptions,
+        reranker_limits: Option<EngineLimits>,
+        first_stage_weight: f32,
+    ) -> Result<Self> {
         let folder = tempfile::tempdir().unwrap();
         let catalog = Arc::new(RedbCatalog::open(folder.path(), &CatalogOptions::default()).unwrap());
         let embedder = Embedder::load(&files("bert_minilm"), RUNTIME.kernels()).unwrap();
         let reranker = |limits| {
-            let reranker = Reranker::load(&files("bert_cross"), RUNTIME.kernels()).unwrap();
+            let mut files = files("bert_cross");
+            files.config["first_stage_weight"] = first_stage_weight.into();
+            let reranker = Reranker::load(&files, RUNTIME.kernels()).unwrap();
             RerankService::start(reranker, Arc::clone(&RUNTIME), limits).unwrap()
         };
         let models = Arc::new(TwoModels {
@@ -133,8 +146,7 @@ impl Ground {
 
     /// With texts under the paths `0`, `1`, …, indexed.
     pub(crate) fn of_texts(texts: &[&str]) -> Self {
-        let document = |(path, text): (usize, &&str)| text_document(&path.to_string(), text);
-        Self::of(texts.iter().enumerate().map(document).collect())
+        Self::of(text_documents(texts))
     }
 
     pub(crate) fn add(&self, documents: Vec<NewDocument>) {
@@ -169,6 +181,11 @@ pub(crate) fn caller() -> CallContext {
 
 pub(crate) fn text_document(path: &str, text: &str) -> NewDocument {
     NewDocument { path: path.into(), metadata: Metadata::new(), content: Content::Text(text.into()) }
+}
+
+fn text_documents(texts: &[&str]) -> Vec<NewDocument> {
+    let document = |(path, text): (usize, &&str)| text_document(&path.to_string(), text);
+    texts.iter().enumerate().map(document).collect()
 }
 
 /// The deployment's reranker with its usual depth.

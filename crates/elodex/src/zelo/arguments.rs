@@ -347,6 +347,9 @@ pub(crate) struct ExportArgs {
     /// What the card says of the data, such as where it is from and under which licence.
     #[arg(long, value_name = "TEXT")]
     pub(crate) data_note: Option<String>,
+    /// What the first stage's order counts beside a reranker's logit in search, in logits, to 100 [default: nothing].
+    #[arg(long, value_name = "LOGITS")]
+    pub(crate) first_stage_weight: Option<f32>,
 }
 
 #[derive(Debug, Clone, Args)]

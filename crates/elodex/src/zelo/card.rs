@@ -38,6 +38,13 @@ pub(super) fn card(
         env!("CARGO_PKG_VERSION"),
         record.max_tokens
     );
+    if let Some(weight) = arguments.first_stage_weight {
+        let _ = writeln!(
+            text,
+            "It was made to be read together with the first stage: in search Elodex adds {weight} · (s − ½) to its logit, where \
+             s is the fused score of BM25 and vectors as a part of what leads both lists has. Alone it is a weaker judge.\n"
+        );
+    }
     data(&mut text, run, arguments, record)?;
     figures(&mut text, run, record, calibrated)?;
     let _ = write!(

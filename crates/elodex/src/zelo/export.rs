@@ -7,14 +7,14 @@ use super::folder::RunFolder;
 use super::training::Record;
 use super::work::{Work, row};
 use crate::output;
-use anyhow::Context as _;
-use elodex_models::bundle;
+use anyhow::{Context as _, ensure};
 use elodex_models::files::ModelFiles;
+use elodex_models::{MOST_FIRST_STAGE_WEIGHT, bundle};
 use elodex_train::network::Parameters;
 use elodex_train::training::{Platt, Student as _, export_embedder, export_reranker, read_best};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What was written.
 #[derive(Serialize)]
@@ -58,6 +58,13 @@ pub(crate) fn write(
     arguments: &ExportArgs,
 ) -> anyhow::Result<(ModelFiles, Option<Calibrated>)> {
     let target = &arguments.target;
+    if let Some(weight) = arguments.first_stage_weight {
+        ensure!(arguments.kind == Kind::Reranker, "--first-stage-weight is for rerankers; leave it out");
+        ensure!(
+            (0.0..=MOST_FIRST_STAGE_WEIGHT).contains(&weight),
+            "--first-stage-weight is {weight}, not a number from 0 to {MOST_FIRST_STAGE_WEIGHT}"
+        );
+    }
     let record = Record::of(run, arguments.kind)?;
     let files = work.files(&record.model)?;
     bundle::check(&files, target)?;
@@ -88,6 +95,9 @@ pub(crate) fn write(
         export_reranker(&files, student.parameters(), &text, &directory)?;
     }
     limit_tokens(arguments.kind, &ModelFiles::open(&directory)?, record.max_tokens)?;
+    if let Some(weight) = arguments.first_stage_weight {
+        set(&directory.join("config.json"), "first_stage_weight", json!(weight))?;
+    }
     if arguments.int8 {
         let written = ModelFiles::open_as(&directory, &card::name(arguments))?;
         bundle::write(&written, None, engine.kernels, target)?;
@@ -124,16 +134,20 @@ fn limit_tokens(kind: Kind, files: &ModelFiles, max_tokens: usize) -> anyhow::Re
         Kind::Embedder => ("sentence_bert_config.json", "max_seq_length"),
         Kind::Reranker | Kind::Pairwise => ("tokenizer_config.json", "model_max_length"),
     };
-    let path: PathBuf = files.backbone_dir().join(name);
-    let mut config: Value = match std::fs::read(&path) {
+    set(&files.backbone_dir().join(name), field, json!(max_tokens))
+}
+
+/// Sets a field of a JSON file, which need not be there.
+fn set(path: &Path, field: &str, value: Value) -> anyhow::Result<()> {
+    let mut config: Value = match std::fs::read(path) {
         Ok(bytes) => {
             serde_json::from_slice(&bytes).with_context(|| format!("`{}` is no JSON", path.display()))?
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => json!({}),
         Err(error) => return Err(error).with_context(|| format!("cannot read `{}`", path.display())),
     };
-    config[field] = json!(max_tokens);
-    super::folder::write_whole(&path, format!("{config:#}\n").as_bytes())
+    config[field] = value;
+    super::folder::write_whole(path, format!("{config:#}\n").as_bytes())
 }
 
 #[cfg(test)]

@@ -231,6 +231,7 @@ impl RunArgs {
             name: None,
             licence: None,
             data_note: None,
+            first_stage_weight: None,
         }
     }
 }
