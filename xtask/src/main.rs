@@ -22,7 +22,7 @@ type Result<T> = std::result::Result<T, String>;
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
-  quickstart [--no-serve]  fetch a real model, build, search a sample, then serve it
+  quickstart [--no-serve]  build, search a sample with the pair that comes along, then serve it
   test [STEP...]           every check this repository has, or only the named steps
   test --list              the steps' names
   bench [ARGS...]          compare with ONNX Runtime, PyTorch and fastembed here (see bench/README.md)

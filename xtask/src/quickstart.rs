@@ -1,7 +1,7 @@
 //! From a bare machine to two-stage search over a sample, saying what happens on the way.
 
 use crate::run::{cargo, run};
-use crate::{Result, model, paths};
+use crate::{Result, paths};
 use std::process::Command;
 
 /// Runs the quickstart; `--no-serve` ends it before the server.
@@ -12,16 +12,12 @@ pub(crate) fn quickstart(arguments: &[String]) -> Result<()> {
         [first, ..] => return Err(format!("unexpected argument `{first}`; only --no-serve is known")),
     };
 
-    step("1. Fetch all-MiniLM-L6-v2, an embedder with 22.7 million weights (90 MB, Apache-2.0)");
-    let embedder = model::fetch()?;
-    println!("It lies in {}.", embedder.display());
-
-    step("2. Build the release binary (a quarter of an hour on two cores)");
+    step("1. Build the release binary (a quarter of an hour on two cores)");
     run(&mut cargo(["build", "--release", "--locked", "--package", "elodex"]))?;
 
-    step("3. Ingest a help centre, ask it ten questions, serve it");
+    step("2. Ingest a help centre, ask it ten questions, serve it");
     let mut demo = Command::new(paths::binary("release"));
-    demo.arg("demo").arg("--model").arg(format!("minilm={}", embedder.display()));
+    demo.arg("demo");
     if !serve {
         demo.arg("--no-serve");
     }

@@ -327,9 +327,10 @@ pub(crate) struct RestoreArgs {
 /// The one model of a command.
 #[derive(Debug, Args)]
 pub(crate) struct ModelFlag {
-    /// A directory, `owner/name[@revision]` of the hub, or a model or alias of the configuration.
+    /// A directory, `owner/name[@revision]` of the hub, or a model or alias of the configuration [default: the one that
+    /// comes with the binary].
     #[arg(long, value_name = "MODEL")]
-    pub(crate) model: String,
+    pub(crate) model: Option<String>,
     /// Use a model whose licence forbids commercial use.
     #[arg(long)]
     pub(crate) accept_license: bool,

@@ -1,6 +1,7 @@
 //! `elodex`: search collections, serve them and models over HTTP, run models from the command line, look after all of them.
 
 mod audit;
+mod bundled;
 mod cli;
 mod commands;
 mod corpus;

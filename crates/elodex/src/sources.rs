@@ -1,5 +1,6 @@
 //! Which models there are, by name, and where their files lie.
 
+use crate::bundled;
 use crate::cli::ModelFlags;
 use crate::output;
 use crate::settings::{ConfigFile, Licences, ModelEntry, Origin};
@@ -15,7 +16,8 @@ use std::path::{Path, PathBuf};
 const MODELS_VARIABLE: &str = "ELODEX_MODELS";
 const ALIASES_VARIABLE: &str = "ELODEX_ALIASES";
 
-/// Models and aliases by precedence: flags replace the environment's, those the file's.
+/// Models and aliases by precedence: flags replace the environment's, those the file's. Where there are none, the models
+/// are the pair that comes with the binary.
 #[derive(Debug)]
 pub(crate) struct Models {
     pub(crate) entries: Vec<ModelEntry>,
@@ -62,8 +64,10 @@ impl Models {
             if flags.accept_license {
                 entries.iter_mut().for_each(|entry| entry.licences = Licences::Accepted);
             }
-            let origin = if entries.is_empty() { Origin::Default } else { Origin::File };
-            (entries, origin)
+            match entries.is_empty() {
+                true => (bundled::NAMES.map(|name| entry_of(None, name, licences)).into(), Origin::Default),
+                false => (entries, Origin::File),
+            }
         };
         let (aliases, aliases_origin) = if !flags.aliases.is_empty() {
             (parse_aliases(&flags.aliases)?, Origin::Flag)
@@ -148,7 +152,10 @@ fn parse_aliases(aliases: &[String]) -> anyhow::Result<BTreeMap<String, String>>
 /// The files of a model, if its licence allows this use, to run in its own precision, else in `precision`, else in that
 /// of its files. A model of the hub that is not in the cache is fetched.
 pub(crate) fn open(entry: &ModelEntry, precision: Option<Precision>) -> anyhow::Result<ModelFiles> {
-    let mut files = with_progress(|report| Ok(resolve(&entry.source, &Hub::from_env()?, report)?))?;
+    let mut files = match bundled::directory(&entry.source)? {
+        Some(directory) => ModelFiles::open(&directory)?,
+        None => with_progress(|report| Ok(resolve(&entry.source, &Hub::from_env()?, report)?))?,
+    };
     files.gate(entry.licences == Licences::Accepted)?;
     if let Some(precision) = entry.precision.or(precision) {
         files.precision = precision;
@@ -156,8 +163,12 @@ pub(crate) fn open(entry: &ModelEntry, precision: Option<Precision>) -> anyhow::
     Ok(files)
 }
 
-/// Brings a model of the hub up to date in the cache and returns its folder; a directory is returned as it is.
+/// Brings a model of the hub up to date in the cache and returns its folder; a directory is returned as it is, and a
+/// model that comes with the binary is written out.
 pub(crate) fn pull(source: &str) -> anyhow::Result<PathBuf> {
+    if let Some(directory) = bundled::directory(source)? {
+        return Ok(directory);
+    }
     if Path::new(source).is_dir() {
         return Ok(source.into());
     }
@@ -220,6 +231,8 @@ mod tests {
         assert_eq!(gather(&flags(&["c"], &[]), &environment), ["c"]);
         assert_eq!(gather(&flags(&[], &[]), &environment), ["x/y", "z"]);
         assert_eq!(gather(&flags(&[], &[]), &|_| None), ["from/file"]);
+        let without = Models::gather(&flags(&[], &[]), &|_| None, &ConfigFile::default()).unwrap();
+        assert_eq!(sources(without), ["elodex-embed-mini", "elodex-rerank-mini"]);
     }
 
     #[test]

@@ -88,12 +88,11 @@ fn usage_errors_end_with_2() {
     insta::assert_snapshot!("usage_unknown_command", run(&["serv"]));
     insta::assert_snapshot!("usage_bad_setting", run(&["serve", "--request-timeout", "soon"]));
     insta::assert_snapshot!("usage_bad_role", run(&["embed", "--model", "m", "--role", "both", "text"]));
-    insta::assert_snapshot!("usage_missing_model", run(&["rerank", "--query", "q", "document"]));
+    insta::assert_snapshot!("usage_missing_query", run(&["rerank", "document"]));
 }
 
 #[test]
 fn errors_name_the_cause_and_end_with_1() {
-    insta::assert_snapshot!("error_no_models", run(&["serve"]));
     insta::assert_snapshot!(
         "error_open_to_the_world",
         run(&["serve", "--model", "m=nowhere", "--listen", "0.0.0.0:0"])

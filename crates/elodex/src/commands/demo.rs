@@ -6,7 +6,7 @@ use crate::corpus;
 use crate::library::{self, Library as _, Local};
 use crate::settings::{DataDir, Origin, Settings};
 use crate::{output, sample, store, view};
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,12 +33,6 @@ const QUESTIONS: [&str; 10] = [
 pub(crate) fn demo(config: Option<PathBuf>, arguments: DemoArgs) -> anyhow::Result<()> {
     let sources = super::settings(config, arguments.settings)?;
     let models = super::models(&sources, &arguments.models)?;
-    if models.entries.is_empty() {
-        bail!(
-            "the demo needs an embedder; name one with --model, such as \
-             --model sentence-transformers/all-MiniLM-L6-v2, or a directory that holds it"
-        );
-    }
     let temporary = tempfile::tempdir().context("cannot make a folder for the demo")?;
     let mut settings = Settings::read(&sources)?;
     // A data directory that is configured for real work is not for a demo; one named here is.
@@ -91,7 +85,7 @@ fn ask(target: &Local) -> anyhow::Result<()> {
     if !rerank {
         output::note(
             "\nthe second stage was off: no reranker is named. Add one with a second --model, such as \
-             --model cross-encoder/ms-marco-MiniLM-L6-v2, and the same questions show both stages",
+             --model elodex-rerank-mini, and the same questions show both stages",
         );
     }
     Ok(())

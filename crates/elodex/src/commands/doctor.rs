@@ -136,9 +136,6 @@ fn models(report: &mut Report, sources: &Sources, settings: &Settings, flags: &c
         Ok(models) => models,
         Err(error) => return report.add("models", Err(error)),
     };
-    if models.entries.is_empty() {
-        return report.add("models", Ok("none configured".to_owned()));
-    }
     let engine = match Engine::start(settings) {
         Ok(engine) => engine,
         Err(error) => return report.add("engine", Err(error)),

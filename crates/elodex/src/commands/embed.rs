@@ -38,8 +38,9 @@ struct Whole<'a> {
 
 pub(crate) fn embed(sources: &Sources, arguments: &EmbedArgs) -> anyhow::Result<()> {
     let texts = inputs::read(&arguments.texts, arguments.input.as_deref(), "texts")?;
+    let model = arguments.model.name(ModelKind::Embedder);
     let (service, bound) = local::start(sources, &arguments.model, ModelKind::Embedder)?;
-    let Service::Embed(service) = service else { bail!("`{}` is no embedder", arguments.model.model) };
+    let Service::Embed(service) = service else { bail!("`{model}` is no embedder") };
     if let (Some(asked), Some(bound)) = (arguments.role, bound)
         && asked != bound
     {
@@ -53,7 +54,7 @@ pub(crate) fn embed(sources: &Sources, arguments: &EmbedArgs) -> anyhow::Result<
     for chunk in chunks(texts) {
         let count = chunk.len();
         let request = EmbedRequest {
-            model: arguments.model.model.clone(),
+            model: model.to_owned(),
             role: arguments.role.or(bound),
             inputs: chunk,
             dimensions: arguments.dimensions,

@@ -97,13 +97,7 @@ impl Setting<'_> {
         settings.data_dir = DataDir::At(work);
         // What was computed for one system would cost the next one nothing.
         settings.cache_bytes.0 = 0;
-        let models = super::models(sources, &arguments.target.models)?;
-        if models.entries.is_empty() {
-            bail!(
-                "an evaluation needs an embedder; name one with --model, such as a directory that holds it"
-            );
-        }
-        let library = Local::open_with(&settings, models)?;
+        let library = Local::open_with(&settings, super::models(sources, &arguments.target.models)?)?;
         let systems = self.systems(systems, &library)?;
         let conditions = self.conditions(&systems, questions.find_themselves(&folder.documents))?;
         let form = Form { chunked: arguments.chunked, precision: arguments.precision.clone() };

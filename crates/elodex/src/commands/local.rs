@@ -1,5 +1,6 @@
 //! Running one model in this process.
 
+use crate::bundled;
 use crate::cli::ModelFlag;
 use crate::settings::{Settings, Sources};
 use crate::sources::{Models, open};
@@ -69,6 +70,13 @@ fn limits(settings: &Settings) -> EngineLimits {
     }
 }
 
+impl ModelFlag {
+    /// The named model, else the one of this kind that comes with the binary.
+    pub(crate) fn name(&self, kind: ModelKind) -> &str {
+        self.model.as_deref().unwrap_or(bundled::name(kind))
+    }
+}
+
 /// The one model of a command, started, and the role its name binds.
 pub(crate) fn start(
     sources: &Sources,
@@ -76,7 +84,8 @@ pub(crate) fn start(
     kind: ModelKind,
 ) -> anyhow::Result<(Service, Option<Role>)> {
     let settings = Settings::read(sources)?;
-    let (entry, role) = Models::configured(&sources.file)?.find(&flag.model, flag.accept_license)?;
+    let name = flag.name(kind);
+    let (entry, role) = Models::configured(&sources.file)?.find(name, flag.accept_license)?;
     let files = open(&entry, settings.model_precision.0)?;
     let found = entry.kind.unwrap_or_else(|| ModelKind::of(&files));
     if found != kind {
@@ -84,7 +93,7 @@ pub(crate) fn start(
             ModelKind::Embedder => "embed",
             ModelKind::Reranker => "rerank",
         };
-        bail!("`{}` is no {kind} but a {found}; use `elodex {command}`", flag.model);
+        bail!("`{name}` is no {kind} but a {found}; use `elodex {command}`");
     }
     let engine = Engine::start(&settings)?;
     Ok((engine.service(&files, kind)?, role))

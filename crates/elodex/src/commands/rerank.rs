@@ -12,10 +12,11 @@ use std::io::IsTerminal as _;
 
 pub(crate) fn rerank(sources: &Sources, arguments: &RerankArgs) -> anyhow::Result<()> {
     let documents = inputs::read(&arguments.documents, arguments.input.as_deref(), "documents")?;
+    let model = arguments.model.name(ModelKind::Reranker);
     let (service, _) = local::start(sources, &arguments.model, ModelKind::Reranker)?;
-    let Service::Rerank(service) = service else { bail!("`{}` is no reranker", arguments.model.model) };
+    let Service::Rerank(service) = service else { bail!("`{model}` is no reranker") };
     let request = RerankRequest {
-        model: arguments.model.model.clone(),
+        model: model.to_owned(),
         query: arguments.query.clone(),
         documents: documents.clone(),
         top_n: arguments.top_n,

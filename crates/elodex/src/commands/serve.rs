@@ -25,9 +25,6 @@ pub(crate) fn serve_with(
     models: Models,
     experiments: Vec<Experiment>,
 ) -> anyhow::Result<()> {
-    if models.entries.is_empty() {
-        bail!("no model to serve; pass --model NAME=SOURCE or list models in the configuration file");
-    }
     let config = server_config(&settings)?;
     let _telemetry = telemetry::start(&TelemetryConfig {
         format: settings.log_format,

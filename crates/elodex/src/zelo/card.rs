@@ -93,7 +93,7 @@ fn usage(kind: Kind) -> &'static str {
 fn data(text: &mut String, run: &RunFolder, arguments: &ExportArgs, record: &Record) -> anyhow::Result<()> {
     let _ = writeln!(text, "## Data\n\nIt learned from {}.", record.learns.describe());
     if matches!(record.learns, Learns::Targets { .. }) {
-        text.push_str(" They were made elsewhere.\n");
+        text.push_str("It was made elsewhere.\n");
     } else {
         let _ = writeln!(
             text,

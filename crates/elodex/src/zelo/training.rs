@@ -48,13 +48,17 @@ pub(crate) enum Learns {
 }
 
 impl Learns {
-    /// In words.
+    /// In words that may be read elsewhere: files and directories without the folders they lie in.
     pub(crate) fn describe(&self) -> String {
+        let last = |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         match self {
             Self::Standings => "the run's standings".to_owned(),
             Self::Battles { judge: None } => "the run's battles".to_owned(),
             Self::Battles { judge: Some(judge) } => format!("the run's battles judged by `{judge}`"),
-            Self::Targets { file, .. } => format!("`{}`", file.display()),
+            Self::Targets { file, .. } => format!("`{}`", last(file)),
+            Self::Teacher { source } if Path::new(source).is_absolute() => {
+                format!("the scores of `{}`", last(Path::new(source)))
+            }
             Self::Teacher { source } => format!("the scores of `{source}`"),
         }
     }

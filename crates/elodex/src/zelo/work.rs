@@ -1,11 +1,12 @@
 //! What every step works with: settings, models, and how it says what it came to.
 
+use crate::bundled;
 use crate::commands::local::Engine;
 use crate::output;
 use crate::settings::{DataDir, Origin, Settings, Sources};
 use crate::sources::{Models, open};
-use anyhow::ensure;
 use elodex_models::files::ModelFiles;
+use elodex_server::ModelKind;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -38,18 +39,16 @@ impl Work<'_> {
         Ok(settings)
     }
 
-    /// The embedder that is named, else those of the configuration; and a reranker, where one is given.
+    /// The embedder that is named, else the models of the configuration, else the embedder that comes with the binary; and
+    /// a reranker, where one is given.
     pub(crate) fn models(&self, embedder: Option<&str>, reranker: Option<&Path>) -> anyhow::Result<Models> {
         let configured = Models::configured(&self.sources.file)?;
+        let comes_along = bundled::name(ModelKind::Embedder);
+        let embedder = embedder.or((configured.entries_origin == Origin::Default).then_some(comes_along));
         let mut entries = match embedder {
             Some(source) => vec![configured.find(source, self.accept_license)?.0],
             None => configured.entries,
         };
-        ensure!(
-            !entries.is_empty(),
-            "candidates need an embedder; name one with --embedder, such as sentence-transformers/all-MiniLM-L6-v2, or a \
-             directory that holds it"
-        );
         if let Some(directory) = reranker {
             let mut trained = entries[0].clone();
             trained.name = Some("trained".to_owned());

@@ -374,7 +374,6 @@ fn what_is_wrong_is_named_and_counted() {
     let said = place.refused(&["words", "--split", "dev"]);
     assert!(said.contains("splits there: test"), "{said}");
     assert!(place.refused(&["words", "--systems", "sparse"]).contains("write bm25, dense or hybrid"));
-    assert!(place.refused(&["words"]).contains("name one with --model"));
     assert!(place.refused(&[]).contains("nothing to evaluate"));
     assert!(place.refused(&["words", "--measures", "speed"]).contains("unknown measure `speed`"));
     assert!(place.refused(&["words", "--html", "no/r.html"]).contains("there is no folder for"));

@@ -269,3 +269,22 @@ fn the_demo_asks_its_questions() {
     let (answers, notes) = texts(&command(home.path(), &arguments).output().unwrap());
     assert!(answers.contains("reranked by cross"), "{answers}{notes}");
 }
+
+#[test]
+fn without_a_model_the_pair_that_comes_along_runs() {
+    let home = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| texts(&command(home.path(), arguments).output().unwrap());
+    std::fs::write(home.path().join("tea.md"), "Black tea is steeped for four minutes.").unwrap();
+    std::fs::write(home.path().join("car.md"), "The garage changes tyres in November.").unwrap();
+    let (_, notes) = run(&["ingest", "tea.md", "car.md", "-c", "notes"]);
+    let (found, more) = run(&["search", "when do I get my winter wheels", "-c", "notes", "--format", "json"]);
+    let answer: Value = serde_json::from_str(&found).unwrap_or_else(|_| panic!("{notes}{more}"));
+    assert_eq!(answer["reranker"], "elodex-rerank-mini");
+    assert_eq!(answer["results"][0]["path"], "car.md");
+    let (vectors, _) = run(&["embed", "hello"]);
+    assert!(vectors.contains("elodex-embed-mini"), "{vectors}");
+    let (scores, _) = run(&["rerank", "--query", "tea", "black tea", "tyres"]);
+    assert!(scores.contains("elodex-rerank-mini"), "{scores}");
+    let (listed, _) = run(&["models", "list"]);
+    assert!(listed.contains("elodex-embed-mini") && listed.contains("elodex-rerank-mini"), "{listed}");
+}
