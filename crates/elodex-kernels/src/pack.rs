@@ -130,6 +130,24 @@ impl PackedMatrix {
         }
     }
 
+    /// The weights `[n, k]` row-major, as they are multiplied with: 8-bit integers times their scales, and times what
+    /// inputs are multiplied by.
+    pub fn values(&self) -> Vec<f32> {
+        let mut values = Vec::with_capacity(self.n * self.k);
+        for output in 0..self.n {
+            for input in 0..self.k {
+                values.push(match &self.panels {
+                    Panels::F32(panels) => {
+                        let panel = panels.panel(output / panels.width, self.k);
+                        panel[input * panels.width + output % panels.width]
+                    }
+                    Panels::Int8(panels) => panels.value(output, input, self.n, self.k),
+                });
+            }
+        }
+        values
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         match &self.panels {
@@ -245,6 +263,13 @@ impl BytePanels {
     pub(crate) fn scaled_sums(&self, group: usize, n: usize) -> &[f32] {
         let padded = n.next_multiple_of(BYTE_PANEL);
         &self.scaled_sums[group * padded..(group + 1) * padded]
+    }
+
+    /// One weight.
+    fn value(&self, output: usize, input: usize, n: usize, k: usize) -> f32 {
+        let byte = self.panel(output / BYTE_PANEL, k)[place(output, input)] as i8;
+        let factor = self.input_factors.get(input).copied().unwrap_or(1.0);
+        f32::from(byte) * self.scales(input / self.group, n)[output] * factor
     }
 
     fn sum_up(&self, n: usize, k: usize) -> Vec<f32> {
@@ -365,9 +390,7 @@ impl PackedMatrix {
                 let rounding = Rounding::of(values);
                 scales[index * padded + output] = rounding.scale();
                 for (offset, value) in values.iter().enumerate() {
-                    let input = index * group + offset;
-                    let place = (input / 4 * BYTE_PANEL + output % BYTE_PANEL) * 4 + input % 4;
-                    panel[place] = rounding.byte(*value) as u8;
+                    panel[place(output, index * group + offset)] = rounding.byte(*value) as u8;
                 }
             }
         }
@@ -376,6 +399,11 @@ impl PackedMatrix {
         panels.scaled_sums = panels.sum_up(n, k);
         Self { n, k, panels: Panels::Int8(panels) }
     }
+}
+
+/// Where in its output's panel the byte of a weight lies.
+fn place(output: usize, input: usize) -> usize {
+    (input / 4 * BYTE_PANEL + output % BYTE_PANEL) * 4 + input % 4
 }
 
 #[cfg(test)]
@@ -389,6 +417,7 @@ mod tests {
             let (n, k) = (kernels.tile_columns() + 3, 5);
             let weight: Vec<f32> = (1..=n * k).map(|value| value as f32).collect();
             let packed = kernels.pack(&weight, n, k);
+            assert_eq!(packed.values(), weight);
             assert_eq!((packed.n(), packed.k(), packed.panel_count()), (n, k, 2));
             assert!(packed.bytes() >= 2 * kernels.tile_columns() * k * 4);
             let Panels::F32(panels) = &packed.panels else { unreachable!() };

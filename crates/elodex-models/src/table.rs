@@ -45,6 +45,14 @@ impl Table {
         &self.name
     }
 
+    /// Its rows.
+    pub(crate) fn rows(&self) -> usize {
+        match &self.values {
+            Values::F32(values) => values.len() / self.width,
+            Values::Int8 { scales, .. } => scales.len(),
+        }
+    }
+
     /// Its signed bytes `[rows, width]` and their scales by row, unless it is f32.
     pub fn bytes(&self) -> Option<(&[u8], &[f32])> {
         match &self.values {

@@ -1,16 +1,32 @@
 //! Documents as callers handle them: checks, then the catalog, then a word to ingestion.
 
 use crate::collection::bound_embedder;
+use crate::lexical::read_chunks;
 use crate::{Error, ErrorKind, Result, SearchEngine, error};
 use elodex_store::{Accepted, CatalogView, Change, Collection, Document, UsageKind};
 use elodex_types::{
     Content, DocumentInfo, IndexStatus, Metadata, NewDocument, PageInfo, Revision, validate_metadata,
 };
+use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
 /// Bytes a path may have.
 const PATH_BYTES: usize = 1_024;
+
+/// Documents read at once where all are.
+const READ: usize = 256;
+
+/// A chunk as models read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChunkText {
+    /// Of its document.
+    pub path: String,
+    /// Where it lies in the document's text, in code points.
+    pub chars: Range<usize>,
+    /// The document's title, the headings above it and its own text, each once.
+    pub text: String,
+}
 
 impl SearchEngine {
     /// Accepts documents, all or none; they are on disk when this returns and searchable a little later.
@@ -182,6 +198,27 @@ impl SearchEngine {
             (info(&collection, document, None), revision)
         };
         Ok(documents.into_iter().map(with_revision).collect())
+    }
+
+    /// Hands over every chunk that can be found at one moment, by path and then in order.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound).
+    pub fn each_chunk(&self, collection: &str, accept: &mut dyn FnMut(ChunkText)) -> Result<()> {
+        let view = self.shared.catalog.view().map_err(error::of)?;
+        let collection = view.collection(collection).map_err(error::of)?;
+        let mut after: Option<String> = None;
+        loop {
+            let documents = view.live_documents(collection.id, after.as_deref(), READ).map_err(error::of)?;
+            let Some(last) = documents.last() else { return Ok(()) };
+            after = Some(last.path.clone());
+            for document in documents {
+                let chunks = document.parsed.as_ref().map_or(0, |parsed| parsed.chunks);
+                for (chunk, text) in read_chunks(&*view, &document, 0..chunks).map_err(error::of)? {
+                    accept(ChunkText { path: document.path.clone(), chars: chunk.chars, text });
+                }
+            }
+        }
     }
 
     /// A page. A document without pages has one, its whole text.

@@ -6,9 +6,10 @@
 //! among the languages of the documents. The index multiplies by the inverse document frequency (Robertson and Zaragoza,
 //! "The Probabilistic Relevance Framework: BM25 and Beyond", 2009).
 
-use elodex_store::SparseVector;
+use elodex_store::{CatalogView, Chunk, Document, SparseVector};
 use elodex_text::lexical::{Analyzer, Language, term_counts};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Saturation of the term frequency.
 pub const K1: f32 = 0.9;
@@ -41,6 +42,21 @@ pub(crate) fn chunk_text(title: Option<&str>, headings: &[String], content: &str
         return content.to_owned();
     }
     [&path.join("\n"), "\n", content].concat()
+}
+
+/// A document's chunks `ordinals`, in order, each with its [`chunk_text`].
+pub(crate) fn read_chunks(
+    view: &dyn CatalogView,
+    document: &Document,
+    ordinals: Range<u32>,
+) -> elodex_store::Result<Vec<(Chunk, String)>> {
+    let title = document.parsed.as_ref().and_then(|parsed| parsed.title.as_deref());
+    let with_text = |chunk: Chunk| {
+        let content = view.text(document, chunk.bytes.clone())?;
+        let text = chunk_text(title, &chunk.headings, &content);
+        Ok((chunk, text))
+    };
+    view.chunks(document, ordinals)?.into_iter().map(with_text).collect()
 }
 
 /// Whether `text` begins with `line` as a line of its own.

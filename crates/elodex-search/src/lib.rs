@@ -24,6 +24,7 @@ mod policy;
 mod query;
 mod shadow;
 
+pub use documents::ChunkText;
 pub use engine::SearchEngine;
 pub use error::{Error, ErrorKind, Result};
 pub use ingest::Progress;

@@ -12,7 +12,7 @@ pub enum ErrorKind {
     Malformed,
     /// The file is encrypted.
     Encrypted,
-    /// The text, the pages or what a container expands to are over a limit.
+    /// The text, the pages, what a container expands to or the time it takes are over a limit.
     TooLarge,
     /// There is no text in it.
     Empty,

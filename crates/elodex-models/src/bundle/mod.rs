@@ -3,7 +3,7 @@
 //! A bundle is a model directory with one more file, `elodex.json`: what it is made of, a hash of every file, and what
 //! a few texts gave when it was written. Its `model.safetensors` holds the layers' matrices and the token table as
 //! [`Loader`](crate::arch::Loader) describes them, the rows of that table that give a score as f32 beside it, and every
-//! other tensor as the source has it. [`write()`] makes one;
+//! other tensor as the source has it. [`write()`] makes one, [`unpack()`] undoes it;
 //! [`ModelFiles::open`] finds the manifest and takes id and precision from it; loading compares hashes and texts.
 //!
 //! The integers of a bundle without calibration are those that the source has when it is loaded with
@@ -11,13 +11,16 @@
 
 mod contents;
 mod manifest;
+mod partial;
 mod reference;
 mod tensors;
+mod unpack;
 mod writer;
 
 pub use contents::listed;
 pub use manifest::{MANIFEST, Manifest, Method, Source};
 pub use reference::{Reference, ReferencePair, ReferenceText};
+pub use unpack::unpack;
 pub use writer::{check, write};
 
 pub(crate) use reference::{check_embedder, check_reranker};

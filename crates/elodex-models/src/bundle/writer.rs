@@ -1,8 +1,9 @@
 //! From a model directory to a bundle of it.
 
 use super::manifest::FORMAT;
-use super::tensors::{self, Tensor};
-use super::{MANIFEST, Manifest, Method, Reference, Source, contents, reference};
+use super::partial::Partial;
+use super::tensors::Tensor;
+use super::{Manifest, Method, Reference, Source, contents, reference};
 use crate::arch::{self, Loader, Network};
 use crate::embedder::Embedder;
 use crate::exec::Backbone;
@@ -18,9 +19,7 @@ use elodex_types::SpaceFingerprint;
 use safetensors::tensor::Dtype;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Refuses what [`write()`] would refuse, before anybody calibrates or measures.
 ///
@@ -124,14 +123,9 @@ fn write_weights(
         return Err(Error::new(ErrorKind::Unsupported, message));
     };
     let name = contents::weights_path(files);
-    let (mut file, path) = partial.create(&name)?;
     let mut tensors = tensors_of(backbone, &store)?;
     tensors.extend(score_rows(files, &network, &store)?);
-    let hash = tensors::write(tensors, &mut file).and_then(|hash| {
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        Ok(hash)
-    });
-    let hash = hash.map_err(|error| unwritten(&path, error))?;
+    let hash = partial.weights(&name, tensors)?;
     Ok(Manifest {
         format: FORMAT,
         id: files.id.clone(),
@@ -242,77 +236,6 @@ fn results(files: &ModelFiles, kernels: Kernels) -> Result<(Reference, SpaceFing
     }
     let embedder = Embedder::load_without_reference(files, kernels)?;
     Ok((reference::texts(&embedder)?, embedder.fingerprint(embedder.info().dimensions[0])))
-}
-
-/// A directory that is removed unless it becomes the target.
-struct Partial {
-    dir: PathBuf,
-}
-
-impl Partial {
-    fn beside(target: &Path) -> Result<Self> {
-        let Some(name) = target.file_name() else {
-            let message = format!("`{}` is no name for a new directory", target.display());
-            return Err(Error::new(ErrorKind::Request, message));
-        };
-        let name = format!(".{}.{}.partial", name.to_string_lossy(), std::process::id());
-        let dir = target.with_file_name(name);
-        fs::create_dir(&dir).map_err(|error| unwritten(&dir, error))?;
-        Ok(Self { dir })
-    }
-
-    /// A new file under this relative path.
-    fn create(&self, name: &str) -> Result<(io::BufWriter<File>, PathBuf)> {
-        let path = self.dir.join(name);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(|error| unwritten(folder, error))?;
-        }
-        let file = File::create_new(&path).map_err(|error| unwritten(&path, error))?;
-        Ok((io::BufWriter::new(file), path))
-    }
-
-    /// Copies a file; its hash.
-    fn copy(&self, from: &Path, name: &str) -> Result<String> {
-        let (mut file, path) = self.create(name)?;
-        let mut source = File::open(from).map_err(|error| crate::files::read::failed(from, error))?;
-        let copied = io::copy(&mut source, &mut file).and_then(|_| file.flush());
-        copied.map_err(|error| unwritten(&path, error))?;
-        let mut hasher = blake3::Hasher::new();
-        File::open(&path)
-            .and_then(|file| hasher.update_reader(file).map(drop))
-            .map_err(|error| crate::files::read::failed(&path, error))?;
-        Ok(hasher.finalize().to_hex().to_string())
-    }
-
-    fn manifest(&self, manifest: &Manifest) -> Result<()> {
-        let (mut file, path) = self.create(MANIFEST)?;
-        let text = serde_json::to_string_pretty(manifest).map_err(|error| {
-            Error::new(ErrorKind::Bug, "the manifest cannot be written as JSON").caused_by(error)
-        })?;
-        let written = file.write_all(text.as_bytes()).and_then(|()| file.flush());
-        written.map_err(|error| unwritten(&path, error))
-    }
-
-    fn rename(self, target: &Path) -> Result<()> {
-        if target.is_dir() {
-            // Only an empty one can be removed, and not every system renames over it.
-            fs::remove_dir(target).map_err(|error| unwritten(target, error))?;
-        }
-        fs::rename(&self.dir, target).map_err(|error| unwritten(target, error))
-    }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        // It has another name by now, or is of no use to anybody; where it cannot be removed either there is nothing
-        // left to try.
-        let _ = fs::remove_dir_all(&self.dir);
-    }
-}
-
-fn unwritten(path: &Path, error: io::Error) -> Error {
-    let message = format!("cannot write `{}`; name a target with room and permission", path.display());
-    Error::new(ErrorKind::Io, message).caused_by(error)
 }
 
 fn unrounded(name: &str) -> Error {

@@ -69,6 +69,47 @@ fn a_bundle_gives_the_bits_of_its_source_rounded_when_loaded() {
 }
 
 #[test]
+fn what_is_unpacked_is_rounded_to_the_same_integers() {
+    for name in ["bert_minilm", "bert_cross", "xlm_roberta_e5", "modernbert_embed"] {
+        let (folder, target) = written(name, None);
+        let (unpacked, again) = (folder.path().join("f32"), folder.path().join("again"));
+        let kernels = Kernels::detect();
+        bundle::unpack(&ModelFiles::open(&target).unwrap(), kernels, &unpacked).unwrap();
+        let plain = ModelFiles::open(&unpacked).unwrap();
+        assert_eq!((plain.precision, plain.bundle.is_none()), (Precision::F32, true));
+        let source = WeightStore::open(&files(name, Precision::F32).backbone_dir()).unwrap();
+        let written = WeightStore::open(&plain.backbone_dir()).unwrap();
+        assert_eq!(written.names(), source.names(), "{name}");
+        for tensor in source.names() {
+            assert_eq!(written.shape(tensor), source.shape(tensor), "{name}: {tensor}");
+        }
+        bundle::write(&plain, None, kernels, &again).unwrap();
+        let integers = |dir: &Path| {
+            let store = WeightStore::open(&ModelFiles::open(dir).unwrap().backbone_dir()).unwrap();
+            let shape = |tensor: &str| store.shape(tensor).unwrap().to_vec();
+            let rounded = store.names().into_iter().filter_map(|tensor| tensor.strip_suffix(".int8"));
+            let bytes = rounded.map(|tensor| {
+                let (own, scales) = (format!("{tensor}.int8"), format!("{tensor}.int8_scale"));
+                store.int8(tensor, &shape(&own), &shape(&scales)).unwrap().unwrap().0.as_slice().to_vec()
+            });
+            bytes.collect::<Vec<_>>()
+        };
+        let found = integers(&again);
+        assert!(!found.is_empty() && found == integers(&target), "{name}");
+    }
+    let (folder, target) = written("bert_minilm", Some(&ranges("bert_minilm")));
+    let unpacked = folder.path().join("f32");
+    let opened = ModelFiles::open(&target).unwrap();
+    bundle::unpack(&opened, Kernels::detect(), &unpacked).unwrap();
+    let cases = Golden::load("bert_minilm").cases;
+    let exact = vectors(&load(&unpacked).unwrap(), &cases);
+    assert!(mean_cosine(&exact, &vectors(&load(&target).unwrap(), &cases)) > 0.999);
+    let error =
+        bundle::unpack(&ModelFiles::open(&unpacked).unwrap(), Kernels::detect(), &target).unwrap_err();
+    assert!(error.report().contains("is no bundle"), "{}", error.report());
+}
+
+#[test]
 fn the_manifest_says_what_the_bundle_is() {
     let (_folder, target) = written("bert_minilm", None);
     let opened = ModelFiles::open(&target).unwrap();

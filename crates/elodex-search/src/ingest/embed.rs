@@ -1,10 +1,11 @@
 //! The second stage: texts of chunks to the embedder, many small documents in one request and large ones in many.
 
 use super::board::Board;
-use super::points::{chunk_count, chunk_texts};
+use super::points::chunk_count;
 use super::trouble::{Trouble, guard, settle};
 use crate::collection::{OpenCollection, embedder_of};
 use crate::engine::Shared;
+use crate::lexical::read_chunks;
 use elodex_engine::{EmbedService, ErrorKind, Pending};
 use elodex_store::{Chunking, Document};
 use elodex_types::{
@@ -223,11 +224,11 @@ pub(super) fn texts_to_embed(
     ordinals: Range<u32>,
 ) -> elodex_store::Result<Vec<String>> {
     let most = chunking.tokens * BYTES_PER_TOKEN;
-    let mut texts = chunk_texts(view, document, ordinals)?;
-    for text in &mut texts {
+    let cut = |(_, mut text): (_, String)| {
         text.truncate(text.floor_char_boundary(most));
-    }
-    Ok(texts)
+        text
+    };
+    Ok(read_chunks(view, document, ordinals)?.into_iter().map(cut).collect())
 }
 
 /// Sends texts to a collection's embedder, waiting while it is busy.

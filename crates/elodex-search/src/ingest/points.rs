@@ -1,6 +1,6 @@
 //! Chunks as points of an index, made of what the catalog has: the same point whenever it is made.
 
-use crate::lexical::{analyzer_of, chunk_terms, chunk_text, chunk_weights};
+use crate::lexical::{analyzer_of, chunk_terms, chunk_weights, read_chunks};
 use elodex_store::{CatalogView, ChunkIndex, Document, Error, ErrorKind, Point, Result};
 use elodex_types::{ChunkId, Revision};
 use std::borrow::Borrow;
@@ -17,21 +17,6 @@ pub(super) fn chunk_count(document: &Document) -> u32 {
     document.parsed.as_ref().map_or(0, |parsed| parsed.chunks)
 }
 
-/// What is embedded and analysed of a document's chunks, in order.
-pub(super) fn chunk_texts(
-    view: &dyn CatalogView,
-    document: &Document,
-    ordinals: Range<u32>,
-) -> Result<Vec<String>> {
-    let title = document.parsed.as_ref().and_then(|parsed| parsed.title.as_deref());
-    let chunks = view.chunks(document, ordinals)?;
-    let text = |chunk: elodex_store::Chunk| {
-        let content = view.text(document, chunk.bytes)?;
-        Ok(chunk_text(title, &chunk.headings, &content))
-    };
-    chunks.into_iter().map(text).collect()
-}
-
 /// The points of some of a document's chunks, whose vectors are stored.
 fn points(
     view: &dyn CatalogView,
@@ -43,16 +28,16 @@ fn points(
         let message = format!("chunks of `{:.200}`, version {}: {what}", document.path, document.revision);
         Error::new(ErrorKind::Bug, message)
     };
-    let texts = chunk_texts(view, document, ordinals.clone())?;
+    let chunks = read_chunks(view, document, ordinals.clone())?;
     let vectors = view.vectors(document, ordinals.clone())?.ok_or_else(|| broken("no vectors are stored"))?;
-    if texts.len() != ordinals.len() || vectors.len() % ordinals.len() != 0 {
-        return Err(broken(&format!("{} texts and {} components", texts.len(), vectors.len())));
+    if chunks.len() != ordinals.len() || vectors.len() % ordinals.len() != 0 {
+        return Err(broken(&format!("{} chunks and {} components", chunks.len(), vectors.len())));
     }
     let language = document.parsed.as_ref().and_then(|parsed| parsed.language.as_deref());
     let analyzer = analyzer_of(language);
     let width = vectors.len() / ordinals.len();
-    let rows = ordinals.zip(&texts).zip(vectors.chunks_exact(width.max(1)));
-    let point = |((ordinal, text), vector): ((u32, &String), &[f32])| {
+    let rows = ordinals.zip(&chunks).zip(vectors.chunks_exact(width.max(1)));
+    let point = |((ordinal, (_, text)), vector): ((u32, &(_, String)), &[f32])| {
         let id = ChunkId::new(document.revision, ordinal).ok_or_else(|| broken("there are too many"))?;
         let (counts, length) = chunk_terms(&analyzer, text);
         Ok(Point {

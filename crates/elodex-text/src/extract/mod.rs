@@ -11,6 +11,7 @@ mod pdf;
 
 use crate::{Error, ErrorKind, Result};
 use std::ops::Range;
+use std::time::Duration;
 
 /// What a document is made of.
 #[derive(Debug, Clone, Copy)]
@@ -52,11 +53,18 @@ pub struct ExtractLimits {
     pub expanded_bytes: usize,
     /// Pages of one document.
     pub pages: usize,
+    /// Time that the pages of a PDF may take, whose cost no size tells; looked at before each page, word and drawing.
+    pub pdf_time: Duration,
 }
 
 impl Default for ExtractLimits {
     fn default() -> Self {
-        Self { text_bytes: 128 << 20, expanded_bytes: 512 << 20, pages: 1 << 20 }
+        Self {
+            text_bytes: 128 << 20,
+            expanded_bytes: 512 << 20,
+            pages: 1 << 20,
+            pdf_time: Duration::from_secs(120),
+        }
     }
 }
 

@@ -2,6 +2,7 @@ use super::{kind, made, read};
 use elodex_text::{ChunkSpec, ErrorKind, ExtractLimits, Format, PageFlow, Source, chunk, extract};
 use pdf_extract::{Object, Stream, dictionary};
 use std::io::Write;
+use std::time::Duration;
 
 #[test]
 fn a_pdf_gives_its_pages() {
@@ -111,6 +112,16 @@ fn a_pdf_that_expands_beyond_the_limit_is_refused() {
     let limits = ExtractLimits { text_bytes: 700, ..ExtractLimits::default() };
     let error = extract(Source::File { name: "a.pdf", bytes: &bytes }, &limits).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge, "{}", error.report());
+}
+
+#[test]
+fn a_pdf_that_takes_too_long_says_how_far_it_came() {
+    let bytes = made::bytes(made::Pdf::new().page(&["one"]).page(&["two"]).finish());
+    let limits = ExtractLimits { pdf_time: Duration::ZERO, ..ExtractLimits::default() };
+    let error = extract(Source::File { name: "a.pdf", bytes: &bytes }, &limits).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    let report = error.report();
+    assert!(report.contains("more than 0 seconds, of which page 1 of 2 was reached"), "{report}");
 }
 
 fn lzw(content: &[u8]) -> Vec<u8> {

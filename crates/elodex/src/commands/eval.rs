@@ -3,7 +3,7 @@
 use crate::commands::ingest;
 use crate::evaluation::{
     Conditions, EvalArgs, Fits, Fitting, Folder, Form, Measured, Outputs, Place, Places, Prices, Questions,
-    Ran, System, Yardstick, command_line, machine, parse_all, read_runs, run_all, with_first_stages,
+    Ran, Ranked, System, Yardstick, command_line, machine, parse_all, read_runs, run_all, with_first_stages,
 };
 use crate::library::{Library, Local, Remote};
 use crate::output;
@@ -222,6 +222,7 @@ impl Setting<'_> {
         }
         Ok(Conditions {
             depth,
+            unit: Ranked::Documents,
             results: results + usize::from(own_documents > 0),
             own_documents,
             exact: arguments.exact,

@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Conditions {
     /// Candidates of each first-stage list.
     pub(crate) depth: usize,
+    /// What is ranked.
+    pub(crate) unit: Ranked,
     /// Results that are looked at.
     pub(crate) results: usize,
     /// Queries that have the id of a document, which is left out of their results.
@@ -26,9 +28,24 @@ pub(crate) struct Conditions {
     pub(crate) concurrency: usize,
 }
 
+/// What is ranked, and by what name it stands in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ranked {
+    /// Documents, by their paths.
+    Documents,
+    /// Their chunks, by [`chunk_id`].
+    Chunks,
+}
+
+/// The name of a chunk: its document's path and where it lies there, in code points.
+pub(crate) fn chunk_id(path: &str, start: usize, end: usize) -> String {
+    format!("{path}#{start}-{end}")
+}
+
 /// A result.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Hit {
+    /// The name of what was found.
     pub(crate) document: String,
     /// Its rank in the first stage, from 1.
     pub(crate) fused_rank: usize,
@@ -74,7 +91,7 @@ pub(crate) struct Answer {
     pub(crate) unranked: Option<String>,
 }
 
-/// Asks for documents.
+/// Asks a query.
 pub(crate) fn ask(
     library: &dyn Library,
     place: &Place,
@@ -85,8 +102,12 @@ pub(crate) fn ask(
     let rerank = system.second.as_ref().map(|second| {
         json!({ "model": second.model.as_ref().or(conditions.reranker.as_ref()), "depth": second.depth })
     });
+    let unit = match conditions.unit {
+        Ranked::Documents => "documents",
+        Ranked::Chunks => "chunks",
+    };
     let mut body = json!({
-        "collection": place.collection, "query": text, "unit": "documents", "k": conditions.results,
+        "collection": place.collection, "query": text, "unit": unit, "k": conditions.results,
         "depth": conditions.depth, "exact": conditions.exact, "rerank": rerank.unwrap_or(json!(false)),
         "include_content": false, "explain": true,
     });
@@ -97,17 +118,17 @@ pub(crate) fn ask(
         Lists::Hybrid(None) => {}
         Lists::Hybrid(Some(weights)) => body["weights"] = json!(weights),
     }
-    read(&library.call("/v1/search", &body)?, system.second.is_some())
+    read(&library.call("/v1/search", &body)?, conditions.unit, system.second.is_some())
 }
 
-fn read(answer: &Value, reranked: bool) -> anyhow::Result<Answer> {
+fn read(answer: &Value, unit: Ranked, reranked: bool) -> anyhow::Result<Answer> {
     let status = &answer["rerank_status"];
     let unranked = (reranked && status["status"] != "full").then(|| {
         let word = |field: &str, otherwise: &str| status[field].as_str().unwrap_or(otherwise).to_owned();
         format!("{}: {}", word("status", "no status"), word("reason", "no reason given"))
     });
     let results = answer["results"].as_array().context("the answer has no results")?;
-    let hits = results.iter().map(hit).collect::<Option<Vec<Hit>>>();
+    let hits = results.iter().map(|result| hit(result, unit)).collect::<Option<Vec<Hit>>>();
     let hits = hits.context("a result has no path or no explanation; is the server of this release?")?;
     let times = Times::deserialize(&answer["timings_ms"]).context("the answer has no timings")?;
     let tokens = answer["usage"]["tokens"].as_u64().unwrap_or_default();
@@ -116,11 +137,16 @@ fn read(answer: &Value, reranked: bool) -> anyhow::Result<Answer> {
     Ok(Answer { hits, effort: Effort { times, tokens, pairs }, reranker, unranked })
 }
 
-fn hit(result: &Value) -> Option<Hit> {
+fn hit(result: &Value, unit: Ranked) -> Option<Hit> {
     let explanation = &result["explanation"];
+    let path = result["path"].as_str()?;
+    let index = |field: &str| usize::try_from(result[field].as_u64()?).ok();
     let rank = |list: &str| usize::try_from(explanation[list]["rank"].as_u64()?).ok();
     Some(Hit {
-        document: result["path"].as_str()?.to_owned(),
+        document: match unit {
+            Ranked::Documents => path.to_owned(),
+            Ranked::Chunks => chunk_id(path, index("start_index")?, index("end_index")?),
+        },
         fused_rank: rank("fused")?,
         fused_score: explanation["fused"]["score"].as_f64()? as f32,
         dense_rank: rank("dense"),
@@ -225,10 +251,11 @@ mod tests {
                 "usage": {"tokens": 7},
             })
         };
-        let whole = read(&answer("full"), true).unwrap();
+        let read = |status, reranked| super::read(&answer(status), Ranked::Documents, reranked);
+        let whole = read("full", true).unwrap();
         assert_eq!((whole.effort.tokens, whole.effort.pairs), (7, 1));
         assert_eq!(whole.unranked, None);
-        assert_eq!(read(&answer("skipped"), false).unwrap().unranked, None);
-        assert_eq!(read(&answer("partial"), true).unwrap().unranked.as_deref(), Some("partial: out of time"));
+        assert_eq!(read("skipped", false).unwrap().unranked, None);
+        assert_eq!(read("partial", true).unwrap().unranked.as_deref(), Some("partial: out of time"));
     }
 }

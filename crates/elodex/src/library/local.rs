@@ -8,7 +8,7 @@ use crate::{cli::ModelFlags, store};
 use anyhow::{Context as _, anyhow, bail};
 use elodex_dialects::{Operation, Problem, ReadCall, SearchCall, WriteCall};
 use elodex_engine::EmbedService;
-use elodex_search::SearchEngine;
+use elodex_search::{ChunkText, SearchEngine};
 use elodex_server::{ModelKind, ModelRegistry, Service};
 use elodex_store::Accepted;
 use elodex_types::{DocumentInfo, EmbedRequest, Latency, NewDocument, Role, TruncationPolicy};
@@ -48,6 +48,15 @@ impl Local {
         let (name, service) = self.embedder(embedder.unwrap_or_default(), None)?;
         let dimensions = service.model().resolve_dimensions(dimensions)?;
         Ok((name.to_owned(), dimensions, service.model().fingerprint(dimensions).to_string()))
+    }
+
+    /// Hands over every chunk of a collection that can be found, as models read it.
+    pub(crate) fn each_chunk(
+        &self,
+        collection: &str,
+        accept: &mut dyn FnMut(ChunkText),
+    ) -> anyhow::Result<()> {
+        Ok(self.engine.each_chunk(collection, accept)?)
     }
 
     fn embedder(&self, name: &str, role: Option<Role>) -> anyhow::Result<(&str, &EmbedService)> {

@@ -124,6 +124,14 @@ impl Choice for OfWork {
     const KEYS: &[&str] = &["threads", "isa"];
 }
 
+/// Settings that matter to a run of zELO, which may begin with a collection of a data directory.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OfRun;
+
+impl Choice for OfRun {
+    const KEYS: &[&str] = &["data_dir", "threads", "isa"];
+}
+
 /// The flags of the settings of a [`Choice`]; the others have none at that command.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ChosenFlags<C>(pub(crate) SettingFlags, PhantomData<C>);
@@ -136,6 +144,9 @@ pub(crate) type LookFlags = ChosenFlags<OfLook>;
 
 /// The flags of commands that work on a model.
 pub(crate) type WorkFlags = ChosenFlags<OfWork>;
+
+/// The flags of runs of zELO.
+pub(crate) type RunFlags = ChosenFlags<OfRun>;
 
 /// The flags of commands that work on a data directory.
 pub(crate) type StoreFlags = ChosenFlags<OfStore>;

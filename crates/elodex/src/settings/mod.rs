@@ -10,7 +10,7 @@ mod flags;
 mod values;
 
 pub(crate) use file::{ConfigFile, Licences, ModelEntry, folder};
-pub(crate) use flags::{LocalFlags, LookFlags, SettingFlags, Sources, StoreFlags, WorkFlags};
+pub(crate) use flags::{LocalFlags, LookFlags, RunFlags, SettingFlags, Sources, StoreFlags, WorkFlags};
 pub(crate) use values::{DataDir, Index};
 
 use values::{Bytes, Limit, List, Maybe, Seconds, Url, Value};

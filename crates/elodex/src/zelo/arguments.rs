@@ -1,7 +1,9 @@
 //! What `elodex zelo` can be told.
 
-use crate::settings::WorkFlags;
+use crate::bundled;
+use crate::settings::RunFlags;
 use clap::{Args, Subcommand, ValueEnum};
+use elodex_server::ModelKind;
 use elodex_train::fit::{DEFAULT_PRIOR, DEFAULT_SPREAD, Link};
 use elodex_train::training::Objective;
 use std::path::PathBuf;
@@ -32,7 +34,7 @@ pub(crate) struct ZeloArgs {
     #[arg(long, global = true)]
     pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) settings: WorkFlags,
+    pub(crate) settings: RunFlags,
 }
 
 #[derive(Debug, Subcommand)]
@@ -69,8 +71,11 @@ pub(crate) struct CandidatesArgs {
     #[command(flatten)]
     pub(crate) run: FolderArg,
     /// Folder with the documents, corpus.jsonl, in BEIR's layout.
-    #[arg(long, value_name = "PATH")]
-    pub(crate) data: PathBuf,
+    #[arg(long, value_name = "PATH", required_unless_present = "collection")]
+    pub(crate) data: Option<PathBuf>,
+    /// Take the chunks of a collection of the data directory as documents, and search there.
+    #[arg(long, value_name = "NAME", conflicts_with = "data")]
+    pub(crate) collection: Option<String>,
     /// Judgements, qrels/NAME.tsv of the data, whose queries are taken.
     #[arg(long, value_name = "NAME", default_value = "train", conflicts_with_all = ["queries", "generate"])]
     pub(crate) split: String,
@@ -86,7 +91,8 @@ pub(crate) struct CandidatesArgs {
     /// Candidates of a query.
     #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(2..=2000))]
     pub(crate) depth: u32,
-    /// Embedder of the vectors: a directory, `owner/name`, or one of the configuration [default: the only one there].
+    /// Embedder of the vectors, of a collection the one it was made with: a directory, `owner/name`, or one of the
+    /// configuration [default: the only one there].
     #[arg(long, value_name = "MODEL")]
     pub(crate) embedder: Option<String>,
     #[command(flatten)]
@@ -347,7 +353,8 @@ pub(crate) struct ExportArgs {
     /// What the card says of the data, such as where it is from and under which licence.
     #[arg(long, value_name = "TEXT")]
     pub(crate) data_note: Option<String>,
-    /// What the first stage's order counts beside a reranker's logit in search, in logits, to 100 [default: nothing].
+    /// What the first stage's order counts beside a reranker's logit in search, in logits, to 100 [default: as beside the
+    /// model it was made from, else 0].
     #[arg(long, value_name = "LOGITS")]
     pub(crate) first_stage_weight: Option<f32>,
 }
@@ -374,10 +381,10 @@ pub(crate) struct RunArgs {
     /// Split that the result is measured on.
     #[arg(long, value_name = "NAME", default_value = "test")]
     pub(crate) test_split: String,
-    /// The model that becomes a reranker: a directory, `owner/name`, or one of the configuration.
-    #[arg(long, value_name = "MODEL")]
+    /// The model that learns to rerank: a directory, `owner/name`, or one of the configuration.
+    #[arg(long, value_name = "MODEL", default_value = bundled::name(ModelKind::Reranker))]
     pub(crate) model: String,
-    /// Embedder of the first stage [default: --model, where that is one].
+    /// Embedder of the first stage [default: --model, where that is one, else the one that comes with Elodex].
     #[arg(long, value_name = "MODEL")]
     pub(crate) embedder: Option<String>,
     /// Queries of each split, drawn at random [default: all].

@@ -1,15 +1,21 @@
 //! `elodex zelo candidates`: what the first stage finds for each query.
 
 use super::arguments::CandidatesArgs;
-use super::folder::RunFolder;
+use super::folder::{RunFolder, write_whole};
 use super::queries::{Asked, prepare};
 use super::work::{Work, row};
-use crate::evaluation::{Conditions, Folder, Form, SecondStage, System, hybrid, ranking, run_all};
+use crate::evaluation::{
+    Conditions, Folder, Form, Place, Places, Ranked, SecondStage, System, chunk_id, hybrid, ranking, run_all,
+};
 use crate::library::Local;
 use crate::output;
+use anyhow::{bail, ensure};
 use elodex_eval::Run;
 use serde::Serialize;
+use serde_json::json;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 /// What a run begins with.
 #[derive(Serialize)]
@@ -61,10 +67,15 @@ pub(crate) fn candidates(work: &Work<'_>, arguments: &CandidatesArgs) -> anyhow:
 
 /// Begins the run and finds the candidates, or goes on with what is there.
 pub(crate) fn find(work: &Work<'_>, arguments: &CandidatesArgs) -> anyhow::Result<RunFolder> {
-    let asked = Asked::of(arguments)?;
     let folder = &arguments.run.folder;
-    let embedder = arguments.embedder.as_deref();
-    let run = RunFolder::begin(folder, &arguments.data, asked, arguments.depth as usize, embedder)?;
+    let (embedder, collection) = (arguments.embedder.as_deref(), arguments.collection.as_deref());
+    let data = match (&arguments.data, collection) {
+        (Some(data), _) => data.clone(),
+        (None, Some(collection)) => taken(work, collection, embedder, folder)?,
+        (None, None) => bail!("name the documents with --data or --collection"),
+    };
+    let asked = Asked::of(arguments, &data)?;
+    let run = RunFolder::begin(folder, &data, collection, asked, arguments.depth as usize, embedder)?;
     if run.file("candidates.trec").is_file() {
         output::note(format!("the candidates of `{}` are there", run.shown()));
         return Ok(run);
@@ -75,22 +86,72 @@ pub(crate) fn find(work: &Work<'_>, arguments: &CandidatesArgs) -> anyhow::Resul
     Ok(run)
 }
 
+/// The folder of a run in which the chunks of a collection lie as documents, written where it is not there yet.
+fn taken(work: &Work<'_>, collection: &str, embedder: Option<&str>, run: &Path) -> anyhow::Result<PathBuf> {
+    let data = run.join("data");
+    let corpus = data.join("corpus.jsonl");
+    if corpus.is_file() {
+        return Ok(data);
+    }
+    let library = Local::open_with(&work.settings()?, work.models(embedder, None)?)?;
+    let unit = unit_of(&Place::of(&library, collection)?);
+    let mut lines = String::new();
+    library.each_chunk(collection, &mut |chunk| {
+        let id = match unit {
+            Ranked::Documents => chunk.path,
+            Ranked::Chunks => chunk_id(&chunk.path, chunk.chars.start, chunk.chars.end),
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(lines, "{}", json!({ "_id": id, "text": chunk.text }));
+    })?;
+    ensure!(
+        !lines.is_empty(),
+        "nothing can be found in the collection `{collection}` yet; ingest documents first"
+    );
+    write_whole(&corpus, lines.as_bytes())?;
+    Ok(data)
+}
+
+/// What is a candidate in a collection.
+fn unit_of(place: &Place) -> Ranked {
+    if place.whole_documents { Ranked::Documents } else { Ranked::Chunks }
+}
+
 /// What hybrid search finds for queries: BM25 and vectors, fused by reciprocal ranks.
 fn search(work: &Work<'_>, run: &RunFolder, queries: &BTreeMap<String, String>) -> anyhow::Result<Run> {
-    let models = work.models(run.beginning()?.embedder.as_deref(), None)?;
-    let library = Local::open_with(&work.settings_in(&run.file("collections"))?, models)?;
+    let beginning = run.beginning()?;
+    let models = work.models(beginning.embedder.as_deref(), None)?;
     let systems = [hybrid()];
     let folder = Folder::read(&run.data()?)?;
     let own = queries.keys().filter(|query| folder.documents.contains(*query)).count();
-    let depth = run.beginning()?.depth;
-    let conditions = conditions(depth, own);
-    let places = folder.places(&library, &systems, None, &Form::default())?;
-    let ran = run_all(&library, &places, &systems, queries, &conditions)?;
+    let depth = beginning.depth;
+    let mut conditions = conditions(depth, own);
+    let ran = match &beginning.collection {
+        None => {
+            let library = Local::open_with(&work.settings_in(&run.file("collections"))?, models)?;
+            let places = folder.places(&library, &systems, None, &Form::default())?;
+            run_all(&library, &places, &systems, queries, &conditions)?
+        }
+        Some(collection) => {
+            let library = Local::open_with(&work.settings()?, models)?;
+            let place = Place::of(&library, collection)?;
+            conditions.unit = unit_of(&place);
+            let places = Places { usual: place, named: Vec::new() };
+            run_all(&library, &places, &systems, queries, &conditions)?
+        }
+    };
     let mut found = Run::new("candidates");
     for ran in &ran {
         let ranked = ranking("candidates", &ran.answers)?;
         for (query, _) in ranked.queries() {
-            found.insert_order(query, ranked.order(query).into_iter().take(depth))?;
+            let order: Vec<&str> = ranked.order(query).into_iter().take(depth).collect();
+            if let Some(other) = order.iter().find(|document| !folder.documents.contains(**document)) {
+                bail!(
+                    "`{other}` was found, which was not there when the run `{}` took its documents; begin another run",
+                    run.shown()
+                );
+            }
+            found.insert_order(query, order)?;
         }
     }
     Ok(found)
@@ -100,6 +161,7 @@ fn search(work: &Work<'_>, run: &RunFolder, queries: &BTreeMap<String, String>) 
 pub(crate) fn conditions(depth: usize, own: usize) -> Conditions {
     Conditions {
         depth,
+        unit: Ranked::Documents,
         results: depth + usize::from(own > 0),
         own_documents: own,
         exact: false,

@@ -2,6 +2,7 @@
 
 use super::arguments::{ExportArgs, Kind};
 use super::calibration::Calibrated;
+use super::export::first_stage_weight;
 use super::fitting::Fitted;
 use super::folder::RunFolder;
 use super::training::{Learns, Record};
@@ -38,7 +39,7 @@ pub(super) fn card(
         env!("CARGO_PKG_VERSION"),
         record.max_tokens
     );
-    if let Some(weight) = arguments.first_stage_weight {
+    if let Some(weight) = first_stage_weight(arguments, files).filter(|weight| *weight > 0.0) {
         let _ = writeln!(
             text,
             "It was made to be read together with the first stage: in search Elodex adds {weight} · (s − ½) to its logit, where \

@@ -95,7 +95,7 @@ pub(crate) fn write(
         export_reranker(&files, student.parameters(), &text, &directory)?;
     }
     limit_tokens(arguments.kind, &ModelFiles::open(&directory)?, record.max_tokens)?;
-    if let Some(weight) = arguments.first_stage_weight {
+    if let Some(weight) = first_stage_weight(arguments, &files) {
         set(&directory.join("config.json"), "first_stage_weight", json!(weight))?;
     }
     if arguments.int8 {
@@ -103,6 +103,12 @@ pub(crate) fn write(
         bundle::write(&written, None, engine.kernels, target)?;
     }
     Ok((files, calibrated))
+}
+
+/// What is given to the first stage beside the reranker: as asked, else as by the model it was made from.
+pub(super) fn first_stage_weight(arguments: &ExportArgs, files: &ModelFiles) -> Option<f32> {
+    let inherited = || files.config["first_stage_weight"].as_f64().map(|weight| weight as f32);
+    (arguments.kind == Kind::Reranker).then(|| arguments.first_stage_weight.or_else(inherited)).flatten()
 }
 
 fn temporary_beside(target: &Path) -> anyhow::Result<tempfile::TempDir> {

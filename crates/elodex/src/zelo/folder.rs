@@ -29,6 +29,9 @@ pub(crate) struct Beginning {
     elodex_zelo: u32,
     /// Folder of the documents, from the run's folder where it lies within.
     pub(crate) data: PathBuf,
+    /// The collection whose chunks they are, where they were taken from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) collection: Option<String>,
     /// SHA-256 of its `corpus.jsonl`.
     corpus_hash: String,
     /// Where queries are from.
@@ -43,6 +46,7 @@ impl Beginning {
     fn check_same(&self, before: &Beginning, run: &Path) -> anyhow::Result<()> {
         let mut changed = Vec::new();
         for (what, same) in [
+            ("--collection", before.collection == self.collection),
             ("the documents", before.corpus_hash == self.corpus_hash),
             ("the queries", before.asked == self.asked),
             ("--depth", before.depth == self.depth),
@@ -68,6 +72,7 @@ impl RunFolder {
     pub(crate) fn begin(
         path: &Path,
         data: &Path,
+        collection: Option<&str>,
         asked: Asked,
         depth: usize,
         embedder: Option<&str>,
@@ -82,6 +87,7 @@ impl RunFolder {
         let beginning = Beginning {
             elodex_zelo: FORMAT,
             data: data.strip_prefix(&run).map(Path::to_owned).unwrap_or(data),
+            collection: collection.map(str::to_owned),
             corpus_hash,
             asked,
             depth,

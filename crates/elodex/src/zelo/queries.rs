@@ -15,7 +15,7 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -39,7 +39,8 @@ pub(crate) enum Asked {
 }
 
 impl Asked {
-    pub(crate) fn of(arguments: &CandidatesArgs) -> anyhow::Result<Self> {
+    /// `data` is the folder of the documents.
+    pub(crate) fn of(arguments: &CandidatesArgs, data: &Path) -> anyhow::Result<Self> {
         let hash = |path: &Path| {
             file_hash(path).with_context(|| format!("cannot read the queries' file `{}`", path.display()))
         };
@@ -51,7 +52,7 @@ impl Asked {
             let writer = QueryWriter::new(chat_options(&arguments.chat, None)?)?.identity();
             return Ok(Self::Written { count, writer });
         }
-        let (queries, qrels) = (arguments.data.join("queries.jsonl"), split_file(arguments));
+        let (queries, qrels) = (data.join("queries.jsonl"), split_file(data, arguments));
         ensure!(
             qrels.is_file(),
             "there are no judgements `{}`; name another --split, or take queries of a log with --queries, or have some \
@@ -76,8 +77,8 @@ impl Asked {
     }
 }
 
-fn split_file(arguments: &CandidatesArgs) -> std::path::PathBuf {
-    arguments.data.join("qrels").join(format!("{}.tsv", arguments.split))
+fn split_file(data: &Path, arguments: &CandidatesArgs) -> PathBuf {
+    data.join("qrels").join(format!("{}.tsv", arguments.split))
 }
 
 /// Writes the run's queries and what labels they have.
@@ -93,8 +94,9 @@ pub(crate) fn prepare(run: &RunFolder, arguments: &CandidatesArgs) -> anyhow::Re
 }
 
 fn of_split(run: &RunFolder, arguments: &CandidatesArgs, limit: Option<u32>) -> anyhow::Result<()> {
-    let qrels = Qrels::read(&split_file(arguments))?;
-    let texts = read_queries(&arguments.data.join("queries.jsonl"))?;
+    let data = run.data()?;
+    let qrels = Qrels::read(&split_file(&data, arguments))?;
+    let texts = read_queries(&data.join("queries.jsonl"))?;
     let documents = run.documents()?;
     let knows = |document: &str| documents.contains_key(document);
     let limit = limit.map(|limit| limit as usize);

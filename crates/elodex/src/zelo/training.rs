@@ -10,6 +10,7 @@ use crate::evaluation::file_hash;
 use crate::output;
 use anyhow::{Context as _, anyhow, bail, ensure};
 use elodex_kernels::Kernels;
+use elodex_models::bundle;
 use elodex_models::files::{ModelFiles, Prompts};
 use elodex_train::ErrorKind;
 use elodex_train::training::{
@@ -133,7 +134,7 @@ pub(crate) fn learn(work: &Work<'_>, run: &RunFolder, arguments: &TrainArgs) -> 
     if arguments.begin_again && folder.is_dir() {
         std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove `{}`", folder.display()))?;
     }
-    let record = record(work, arguments)?;
+    let record = record(work, run, arguments)?;
     let name = format!("{}/training.json", arguments.kind.name());
     // Before the first checkpoint nothing depends on the settings.
     if folder.join("checkpoint.safetensors").is_file()
@@ -160,7 +161,7 @@ pub(crate) fn learn(work: &Work<'_>, run: &RunFolder, arguments: &TrainArgs) -> 
     })
 }
 
-fn record(work: &Work<'_>, arguments: &TrainArgs) -> anyhow::Result<Record> {
+fn record(work: &Work<'_>, run: &RunFolder, arguments: &TrainArgs) -> anyhow::Result<Record> {
     let kind = arguments.kind;
     let share = arguments.dev_share;
     ensure!(share > 0.0 && share <= 0.5, "--dev-share `{share}` is not above 0 and at most 0.5; use 0.1");
@@ -187,7 +188,8 @@ fn record(work: &Work<'_>, arguments: &TrainArgs) -> anyhow::Result<Record> {
         (None, None) if kind == Kind::Pairwise => Learns::Battles { judge: arguments.judge.clone() },
         (None, None) => Learns::Standings,
     };
-    let files = work.files(&arguments.model)?;
+    let model = trainable(work, run, &arguments.model)?;
+    let files = work.files(&model)?;
     let weights = files.backbone_dir().join("model.safetensors");
     let weights = if weights.is_file() {
         file_hash(&weights).with_context(|| format!("cannot read `{}`", weights.display()))?
@@ -201,7 +203,7 @@ fn record(work: &Work<'_>, arguments: &TrainArgs) -> anyhow::Result<Record> {
     let widths = if arguments.widths.is_empty() { vec![own_width] } else { arguments.widths.clone() };
     Ok(Record {
         kind,
-        model: whole(&arguments.model),
+        model,
         weights,
         learns,
         documents: arguments.documents as usize,
@@ -224,6 +226,26 @@ fn record(work: &Work<'_>, arguments: &TrainArgs) -> anyhow::Result<Record> {
         widths: if is_embedder { widths } else { Vec::new() },
         temperature: if is_embedder { arguments.temperature } else { 0.0 },
     })
+}
+
+/// The model that training begins with: where it is named, or of a bundle the directory in the run where its integers
+/// are numbers again.
+fn trainable(work: &Work<'_>, run: &RunFolder, source: &str) -> anyhow::Result<String> {
+    let files = work.files(source)?;
+    let Some(manifest) = &files.bundle else { return Ok(whole(source)) };
+    let version: String = manifest.fingerprint.to_string().chars().take(16).collect();
+    let name = files.id.rsplit(['/', '\\']).next().unwrap_or(&files.id);
+    let target = run.file("unpacked").join(version).join(name);
+    if !target.is_dir() {
+        output::note(format!(
+            "`{}` holds 8-bit integers; training begins with what they stand for",
+            files.id
+        ));
+        let folder = target.parent().unwrap_or(&target);
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+        bundle::unpack(&files, Kernels::detect(), &target)?;
+    }
+    Ok(whole(&target.display().to_string()))
 }
 
 /// A directory by its whole path, so that it is the same from everywhere.

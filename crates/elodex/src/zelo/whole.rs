@@ -8,9 +8,10 @@ use super::evaluation::{Lift, lift};
 use super::folder::write_whole;
 use super::work::{Work, row};
 use super::{calibration, candidates, export, fitting, judging, training};
-use crate::{output, sample};
+use crate::{bundled, output, sample};
 use anyhow::{Context as _, bail, ensure};
 use elodex_eval::Qrels;
+use elodex_server::ModelKind;
 use elodex_train::fit::{DEFAULT_PRIOR, DEFAULT_SPREAD};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -47,10 +48,7 @@ pub(crate) fn run(work: &Work<'_>, arguments: &RunArgs) -> anyhow::Result<()> {
     let files = work.files(&arguments.model)?;
     let embedder = match &arguments.embedder {
         Some(embedder) => embedder.clone(),
-        None if files.is_reranker() => bail!(
-            "`{}` is a reranker, and the first stage needs an embedder; name one with --embedder",
-            arguments.model
-        ),
+        None if files.is_reranker() => bundled::name(ModelKind::Embedder).to_owned(),
         None => arguments.model.clone(),
     };
 
@@ -157,7 +155,8 @@ impl RunArgs {
     fn candidates(&self, data: PathBuf, embedder: String) -> CandidatesArgs {
         CandidatesArgs {
             run: self.folder(),
-            data,
+            data: Some(data),
+            collection: None,
             split: self.split.clone(),
             queries: None,
             generate: None,

@@ -29,14 +29,18 @@ impl Work<'_> {
         Engine::start(&Settings::read(self.sources)?)
     }
 
-    /// Settings under which collections lie in `folder`, and nothing is computed once and remembered.
-    pub(crate) fn settings_in(&self, folder: &Path) -> anyhow::Result<Settings> {
+    /// Settings under which nothing is computed once and remembered.
+    pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
         let mut settings = Settings::read(self.sources)?;
-        settings.data_dir = DataDir::At(folder.to_owned());
         settings.cache_bytes.0 = 0;
         settings.default_embedder.0 = None;
         settings.default_reranker.0 = None;
         Ok(settings)
+    }
+
+    /// The same with collections in `folder`.
+    pub(crate) fn settings_in(&self, folder: &Path) -> anyhow::Result<Settings> {
+        Ok(Settings { data_dir: DataDir::At(folder.to_owned()), ..self.settings()? })
     }
 
     /// The embedder that is named, else the models of the configuration, else the embedder that comes with the binary; and

@@ -360,6 +360,51 @@ fn a_log_needs_no_labels() {
 }
 
 #[test]
+fn a_collections_chunks_are_candidates_where_they_are_found() {
+    let place = Place::new();
+    let ingest = |file: &str| {
+        let target =
+            ["--collection", "notes", "--data-dir", "kept", "--chunk-tokens", "16", "--chunk-overlap", "0"];
+        let (code, _, stderr) = place.run(&[&["ingest", file], &target[..]].concat());
+        assert_eq!(code, 0, "{stderr}");
+    };
+    let sentence = |word: &&str| format!("A page of its own says all that is known about the {word}.");
+    place.write("long.txt", &WORDS[..8].iter().map(sentence).collect::<Vec<_>>().join(" "));
+    ingest("long.txt");
+    place.write("log.txt", "about the candle\nabout the falcon\n");
+    let begin = [
+        "candidates",
+        "--folder",
+        "run",
+        "--collection",
+        "notes",
+        "--data-dir",
+        "kept",
+        "--queries",
+        "log.txt",
+        "--depth",
+        "3",
+    ];
+    let begun = place.zelo(&begin);
+    assert_eq!((&begun["queries"], &begun["candidates"]), (&2.into(), &6.into()), "{begun}");
+    let corpus = place.read("run/data/corpus.jsonl");
+    let chunks: Vec<Value> = corpus.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(begun["documents"], chunks.len());
+    let found = place.read("run/candidates.trec");
+    let first = found.lines().next().unwrap().split_whitespace().nth(2).unwrap();
+    let chunk = chunks.iter().find(|chunk| chunk["_id"] == first).unwrap();
+    assert!(first.starts_with("long.txt#") && chunk["text"].as_str().unwrap().contains("candle"), "{chunk}");
+
+    // What came later is not among the documents that the run is about.
+    place.write("more.txt", "All about the candle and the falcon.");
+    ingest("more.txt");
+    assert_eq!(place.zelo(&begin)["candidates"], 6);
+    std::fs::remove_file(place.path("run/candidates.trec")).unwrap();
+    let stderr = place.refused(&begin);
+    assert!(stderr.contains("more.txt#0-36") && stderr.contains("begin another run"), "{stderr}");
+}
+
+#[test]
 fn targets_of_ones_own_need_no_candidates() {
     let place = Place::new();
     let line = |word: &str| {

@@ -8,12 +8,14 @@ mod raw;
 use super::{ExtractLimits, Extracted, Format, PageFlow, text_too_large};
 use crate::{Error, ErrorKind, Result};
 use pdf_extract::{
-    ConvertToFmt, Document, MediaBox, OutputDev, OutputError, PlainTextOutput, Transform, decode_text_string,
+    ColorSpace, ConvertToFmt, Document, MediaBox, OutputDev, OutputError, Path, PlainTextOutput, Transform,
+    decode_text_string,
 };
 use std::cell::RefCell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::time::Instant;
 
 pub(super) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Extracted> {
     raw::check(bytes, limits)?;
@@ -38,10 +40,19 @@ fn parse(bytes: &[u8], limits: &ExtractLimits) -> Result<Extracted> {
     }
     guard::expand(&mut document, limits)?;
     guard::check(&document, limits)?;
-    let mut pages = Pages { limit: limits.text_bytes, left: limits.text_bytes, done: Vec::new(), open: None };
+    let mut pages = Pages::within(limits);
     if let Err(error) = pdf_extract::output_doc(&document, &mut pages) {
         if pages.is_full() {
             return Err(text_too_large(limits));
+        }
+        if pages.is_late {
+            let message = format!(
+                "reading the PDF takes more than {} seconds, of which page {} of {} was reached; split the document",
+                limits.pdf_time.as_secs(),
+                pages.done.len() + 1,
+                page_ids.len()
+            );
+            return Err(Error::new(ErrorKind::TooLarge, message));
         }
         let message = format!("cannot read page {} of {} of the PDF", pages.done.len() + 1, page_ids.len());
         return Err(Error::new(ErrorKind::Malformed, message).caused_by(error));
@@ -131,9 +142,24 @@ struct Pages {
     left: usize,
     done: Vec<String>,
     open: Option<(Page, PlainTextOutput<Page>)>,
+    /// When the time is over; none where no clock reaches that far.
+    until: Option<Instant>,
+    is_late: bool,
 }
 
 impl Pages {
+    fn within(limits: &ExtractLimits) -> Self {
+        let until = Instant::now().checked_add(limits.pdf_time);
+        let (limit, left) = (limits.text_bytes, limits.text_bytes);
+        Self { limit, left, done: Vec::new(), open: None, until, is_late: false }
+    }
+
+    /// An error, which ends the parser's walk, when the time is over.
+    fn check_time(&mut self) -> Result<(), OutputError> {
+        self.is_late = self.until.is_some_and(|until| Instant::now() >= until);
+        if self.is_late { Err(OutputError::FormatError(fmt::Error)) } else { Ok(()) }
+    }
+
     fn is_full(&self) -> bool {
         let open = self.open.as_ref().map_or(0, |(page, _)| page.text.borrow().len());
         self.limit - self.left + open > self.limit
@@ -151,6 +177,7 @@ impl OutputDev for Pages {
         media_box: &MediaBox,
         art_box: Option<(f64, f64, f64, f64)>,
     ) -> Result<(), OutputError> {
+        self.check_time()?;
         let page = Page { text: Rc::default(), left: self.left };
         let mut output = PlainTextOutput::new(page.clone());
         output.begin_page(number, media_box, art_box)?;
@@ -179,6 +206,7 @@ impl OutputDev for Pages {
     }
 
     fn begin_word(&mut self) -> Result<(), OutputError> {
+        self.check_time()?;
         self.output()?.begin_word()
     }
 
@@ -188,5 +216,13 @@ impl OutputDev for Pages {
 
     fn end_line(&mut self) -> Result<(), OutputError> {
         self.output()?.end_line()
+    }
+
+    fn stroke(&mut self, _: &Transform, _: &ColorSpace, _: &[f64], _: &Path) -> Result<(), OutputError> {
+        self.check_time()
+    }
+
+    fn fill(&mut self, _: &Transform, _: &ColorSpace, _: &[f64], _: &Path) -> Result<(), OutputError> {
+        self.check_time()
     }
 }
