@@ -6,6 +6,7 @@
 mod arch;
 mod bench;
 mod machine;
+mod miri;
 mod model;
 mod paths;
 mod quality;
@@ -29,6 +30,7 @@ usage: cargo xtask <command>
   bench search [FOLDER]    measure search on a BEIR directory
   bench quality [DATA]     measure again what has a known figure among a folder's collections
   fetch-model              download all-MiniLM-L6-v2 into target/models
+  miri                     interpret the kernels' scalar code, to find undefined behaviour (needs a nightly Rust)
   arch                     crates depend downwards only; unsafe code stays where it belongs
 ";
 
@@ -53,6 +55,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "test" => test::test(rest),
         "bench" => bench::bench(rest),
         "fetch-model" => no_arguments(rest).and_then(|()| model::fetch().map(drop)),
+        "miri" => no_arguments(rest).and_then(|()| miri::miri()),
         "arch" => no_arguments(rest).and_then(|()| arch::check()),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

@@ -76,9 +76,9 @@ fn the_normal_cdf_reference_is_right() {
 
 #[test]
 fn activations_match_over_the_whole_range() {
-    let steps = if cfg!(miri) { 100 } else { 200_000 };
+    let (steps, stride) = if cfg!(miri) { (10, 40) } else { (200_000, 1) };
     let mut inputs: Vec<f32> = (-steps..=steps).map(|step| 20.0 * step as f32 / steps as f32).collect();
-    for exponent in -149..=127 {
+    for exponent in (-149..=127).step_by(stride) {
         for mantissa in [1.0, 1.3, 1.9] {
             let value = (2f64.powi(exponent) * mantissa) as f32;
             inputs.extend([value, -value]);

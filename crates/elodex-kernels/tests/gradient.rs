@@ -50,7 +50,9 @@ fn erf(x: f64) -> f64 {
 
 #[test]
 fn gelu_and_its_derivative() {
-    let x: Vec<f32> = (-500..=500).map(|step| step as f32 / 100.0).chain([-30.0, 30.0]).collect();
+    let steps = if cfg!(miri) { 5 } else { 500 };
+    let x = (-steps..=steps).map(|step| 5.0 * step as f32 / steps as f32).chain([-30.0, 30.0]);
+    let x: Vec<f32> = x.collect();
     let gelu = |x: f64| if x.abs() > 6.0 { x.max(0.0) } else { x * (1.0 + erf(x / 2f64.sqrt())) / 2.0 };
     let expected: Vec<f32> = x.iter().map(|x| gelu(f64::from(*x)) as f32).collect();
     let ones = vec![1.0; x.len()];
@@ -70,7 +72,8 @@ fn gelu_and_its_derivative() {
 
 #[test]
 fn layer_norm_backward_is_the_derivative_by_input_weight_and_bias() {
-    for (rows, hidden) in [(1, 5), (3, 16), (7, 37), (300, 8)] {
+    let shapes: &[_] = if cfg!(miri) { &[(3, 17)] } else { &[(1, 5), (3, 16), (7, 37), (300, 8)] };
+    for &(rows, hidden) in shapes {
         let (x, c) = (values(rows * hidden, 1), values(rows * hidden, 2));
         let weight = values(hidden, 3);
         let norm = |x: &[f64], weight: &[f64]| -> Vec<f64> {
@@ -124,7 +127,7 @@ fn softmax_and_its_derivative() {
         };
         x.chunks_exact(width).flat_map(row).collect()
     };
-    for width in [1, 7, 16, 50] {
+    for &width in if cfg!(miri) { &[7][..] } else { &[1, 7, 16, 50] } {
         let (x, c) = (values(3 * width, 4), values(3 * width, 5));
         let wide: Vec<f64> = x.iter().copied().map(f64::from).collect();
         let expected: Vec<f32> = softmax(&wide, width).into_iter().map(|value| value as f32).collect();
@@ -142,7 +145,8 @@ fn softmax_and_its_derivative() {
 
 #[test]
 fn a_transpose_packed_is_the_packed_transpose() {
-    for (n, k) in [(1, 1), (33, 20), (64, 48), (70, 129)] {
+    let shapes: &[_] = if cfg!(miri) { &[(33, 20)] } else { &[(1, 1), (33, 20), (64, 48), (70, 129)] };
+    for &(n, k) in shapes {
         let weight = values(n * k, 6);
         let a = values(5 * k, 7);
         for kernels in every_isa() {

@@ -164,7 +164,8 @@ fn factors_make_room_beside_large_inputs() {
 
 #[test]
 fn coarse_gelu_is_within_its_stated_error() {
-    let inputs: Vec<f32> = (-2000..=2000).map(|step| step as f32 / 200.0).collect();
+    let steps = if cfg!(miri) { 40 } else { 2000 };
+    let inputs: Vec<f32> = (-steps..=steps).map(|step| 10.0 * step as f32 / steps as f32).collect();
     // One input of 1 is a byte of 254, so that an output is its bias: exact but for the activation.
     let packed = PackedMatrix::quantise(&vec![0.0; inputs.len()], inputs.len(), 1, 4);
     for kernels in every_isa() {

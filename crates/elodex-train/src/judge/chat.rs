@@ -2,6 +2,7 @@
 
 use super::endpoint::{ApiKey, Endpoint, Prices, Refusal};
 use super::prompt::{self, Shown};
+use super::reply::ReplyForm;
 use super::{Judge, Question, Verdict, short_hash};
 use crate::battle::sampling::seed_of;
 use crate::battle::{Pair, Spent, Vote};
@@ -39,6 +40,8 @@ pub struct ChatOptions {
     pub prices: Prices,
     /// How a score counts.
     pub votes: Votes,
+    /// How the endpoint is told the form of a reply.
+    pub reply_form: ReplyForm,
     /// Decides which of two documents is shown first. No part of the identity: whichever was shown first, the answer is
     /// about the same two.
     pub seed: u64,
@@ -65,6 +68,7 @@ impl ChatOptions {
             key: None,
             prices: Prices::default(),
             votes: Votes::default(),
+            reply_form: ReplyForm::default(),
             seed: 0,
             timeout: Duration::from_secs(60),
             tries: 5,
@@ -126,7 +130,7 @@ impl ChatJudge {
             Votes::Hard => "hard",
             Votes::Soft => "soft",
         };
-        let texts = prompt::texts();
+        let texts = prompt::texts(options.reply_form);
         let hash = short_hash(texts.iter().map(String::as_str));
         let identity = format!("chat {} {votes} prompt {hash}", options.model);
         Ok(Self { options, endpoint, identity })
@@ -155,8 +159,8 @@ impl ChatJudge {
             "messages": messages,
             "temperature": 0,
             "stream": false,
-            "response_format": prompt::response_format(),
         });
+        self.options.reply_form.ask_for(prompt::NAME, &prompt::schema(), &mut call);
         if let Some(most) = self.options.max_output_tokens {
             call["max_tokens"] = json!(most);
         }

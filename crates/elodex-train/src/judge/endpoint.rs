@@ -189,16 +189,27 @@ impl Endpoint {
 
     fn refused(&self, status: u16, wait: Option<Duration>, body: &[u8]) -> Trouble {
         let reason = format!("the endpoint answered {status}");
+        if String::from_utf8_lossy(body).contains("response_format") {
+            let message = format!(
+                "the endpoint `{}` answered {status} and does not take the form of reply it was asked for \
+                 (`response_format`); ask for another one, `json-object` or `text`",
+                self.url
+            );
+            return Trouble::Lasting(Refusal::All(Error::new(ErrorKind::Judge, message)));
+        }
         // What it says of a key may hold the key.
         let advice = match status {
             401 | 403 => "check the key and what it may use",
             402 => "its account has nothing left",
             404 | 405 => "check the address, which ends before `/chat/completions`, and the model's name",
             300..=399 => "it redirects elsewhere; give the address it redirects to",
-            408 | 425 | 429 | 500..=599 => return Trouble::Passing { reason, wait },
             _ => {
                 let said = said_in(body).map(|said| format!(": {said}")).unwrap_or_default();
-                return Trouble::Lasting(Refusal::ThisOne(format!("{reason}{said}")));
+                let reason = format!("{reason}{said}");
+                return match status {
+                    408 | 425 | 429 | 500..=599 => Trouble::Passing { reason, wait },
+                    _ => Trouble::Lasting(Refusal::ThisOne(reason)),
+                };
             }
         };
         let message = format!("the endpoint `{}` answered {status}; {advice}", self.url);

@@ -10,6 +10,7 @@ mod feedback;
 mod labels;
 mod pairwise;
 mod prompt;
+mod reply;
 mod tournament;
 mod writer;
 
@@ -20,6 +21,7 @@ pub use ensemble::Ensemble;
 pub use feedback::FeedbackJudge;
 pub use labels::QrelsJudge;
 pub use pairwise::PairwiseJudge;
+pub use reply::ReplyForm;
 pub use tournament::{Forecast, Progress, Tournament, TournamentOptions};
 pub use writer::{QueryWriter, WrittenQuery};
 

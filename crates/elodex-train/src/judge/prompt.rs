@@ -1,5 +1,6 @@
 //! What a chat model is asked, and how its reply is read.
 
+use super::reply::ReplyForm;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -47,24 +48,21 @@ impl Shown<'_> {
 }
 
 /// All that shapes answers, for a hash.
-pub(super) fn texts() -> [String; 4] {
-    [WITHIN.to_owned(), ACROSS.to_owned(), REPLY.to_owned(), response_format().to_string()]
+pub(super) fn texts(form: ReplyForm) -> [String; 4] {
+    let format = form.response_format(NAME, &schema()).unwrap_or_default();
+    [WITHIN.to_owned(), ACROSS.to_owned(), REPLY.to_owned(), format.to_string()]
 }
 
+/// Of the form that a reply must have.
+pub(super) const NAME: &str = "comparison";
+
 /// The form that a reply must have.
-pub(super) fn response_format() -> Value {
+pub(super) fn schema() -> Value {
     json!({
-        "type": "json_schema",
-        "json_schema": {
-            "name": "comparison",
-            "strict": true,
-            "schema": {
-                "type": "object",
-                "properties": {"thoughts": {"type": "string"}, "score": {"type": "number"}},
-                "required": ["thoughts", "score"],
-                "additionalProperties": false,
-            },
-        },
+        "type": "object",
+        "properties": {"thoughts": {"type": "string"}, "score": {"type": "number"}},
+        "required": ["thoughts", "score"],
+        "additionalProperties": false,
     })
 }
 

@@ -76,7 +76,7 @@ impl QueryWriter {
 
     fn call(&self, passage: &str) -> Value {
         let end = passage.floor_char_boundary(SHOWN_BYTES.min(passage.len()));
-        json!({
+        let mut call = json!({
             "model": self.options.model,
             "messages": [
                 {"role": "system", "content": INSTRUCTION},
@@ -84,13 +84,15 @@ impl QueryWriter {
             ],
             "temperature": 0,
             "stream": false,
-            "response_format": {"type": "json_schema", "json_schema": {"name": "query", "strict": true, "schema": {
-                "type": "object",
-                "properties": {"query": {"type": "string"}},
-                "required": ["query"],
-                "additionalProperties": false,
-            }}},
-        })
+        });
+        let schema = json!({
+            "type": "object",
+            "properties": {"query": {"type": "string"}},
+            "required": ["query"],
+            "additionalProperties": false,
+        });
+        self.options.reply_form.ask_for("query", &schema, &mut call);
+        call
     }
 }
 

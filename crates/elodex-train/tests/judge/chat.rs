@@ -4,7 +4,7 @@ use crate::server::{Answer, Server};
 use crate::{arena, chat_judge, options};
 use elodex_train::ErrorKind;
 use elodex_train::battle::{Decision, Lean, Pair, PositionBias};
-use elodex_train::judge::{ApiKey, ChatJudge, ChatOptions, Judge, Question, Verdict, Votes};
+use elodex_train::judge::{ApiKey, ChatJudge, ChatOptions, Judge, Question, ReplyForm, Verdict, Votes};
 use elodex_train::{Result, battle::Battle};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -79,6 +79,32 @@ fn a_call_has_what_endpoints_expect_and_its_tokens_are_paid() {
     assert_eq!(call.body["response_format"]["json_schema"]["strict"], true);
     let material = call.body["messages"][1]["content"].as_str().unwrap();
     assert!(material.contains("question q0") && material.contains("question q1"), "{material}");
+}
+
+#[test]
+fn the_form_of_a_reply_is_asked_for_as_the_endpoint_takes_it() {
+    let server = Server::start(|_, call| match call.body["response_format"]["type"].as_str() {
+        Some("json_schema") => Answer {
+            body: r#"{"error": {"message": "body.response_format.type should be 'text' or 'json_object'"}}"#
+                .to_owned(),
+            ..Answer::status("500 Internal Server Error")
+        },
+        _ => Answer::score(1.0),
+    });
+    let judge = |reply_form| ChatJudge::new(ChatOptions { reply_form, ..options(&server.url) }).unwrap();
+    let refused = ask(&judge(ReplyForm::JsonSchema), &pair()).unwrap_err().to_string();
+    assert!(
+        refused.contains("does not take the form of reply") && refused.contains("`json-object`"),
+        "{refused}"
+    );
+    assert_eq!(server.calls().len(), 1, "what is never taken is not sent again");
+    for form in [ReplyForm::JsonObject, ReplyForm::Text] {
+        assert!(ask(&judge(form), &pair()).unwrap().decision.preference().is_some());
+        assert_ne!(judge(form).identity(), judge(ReplyForm::JsonSchema).identity());
+    }
+    let calls = server.calls();
+    assert_eq!(calls[1].body["response_format"]["schema"]["type"], "object");
+    assert!(calls[2].body.get("response_format").is_none());
 }
 
 #[test]

@@ -37,9 +37,20 @@ pub(crate) enum Ranked {
     Chunks,
 }
 
-/// The name of a chunk: its document's path and where it lies there, in code points.
+/// The name of a chunk: its document's path and where it lies there, in code points. Runs part their columns at white
+/// space, which is written as in addresses.
 pub(crate) fn chunk_id(path: &str, start: usize, end: usize) -> String {
-    format!("{path}#{start}-{end}")
+    let mut id = String::with_capacity(path.len());
+    for character in path.chars() {
+        if character.is_whitespace() || character == '%' {
+            let mut bytes = [0; 4];
+            let encoded = character.encode_utf8(&mut bytes).bytes().map(|byte| format!("%{byte:02X}"));
+            id.extend(encoded);
+        } else {
+            id.push(character);
+        }
+    }
+    format!("{id}#{start}-{end}")
 }
 
 /// A result.

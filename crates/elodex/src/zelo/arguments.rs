@@ -5,6 +5,7 @@ use crate::settings::RunFlags;
 use clap::{Args, Subcommand, ValueEnum};
 use elodex_server::ModelKind;
 use elodex_train::fit::{DEFAULT_PRIOR, DEFAULT_SPREAD, Link};
+use elodex_train::judge::ReplyForm;
 use elodex_train::training::Objective;
 use std::path::PathBuf;
 
@@ -20,7 +21,7 @@ One run after the other, in a folder that keeps everything and goes on where it 
 
 Or all of it on the help centre that comes with Elodex:
 
-  elodex zelo run --folder run --model sentence-transformers/all-MiniLM-L6-v2";
+  elodex zelo run --folder run";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
@@ -111,6 +112,9 @@ pub(crate) struct ChatArgs {
     /// Variable of the environment that holds the API's key.
     #[arg(long, value_name = "VARIABLE")]
     pub(crate) chat_key_env: Option<String>,
+    /// How the API is told the form of a reply.
+    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
+    pub(crate) chat_reply: ReplyChoice,
     /// What a million tokens read cost.
     #[arg(long, value_name = "AMOUNT", default_value_t = 0.0)]
     pub(crate) price_input: f64,
@@ -120,6 +124,27 @@ pub(crate) struct ChatArgs {
     /// Calls and battles under way at once [default: 8 where a chat model is asked, else one for each thread].
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) concurrency: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ReplyChoice {
+    /// As OpenAI and most servers take it.
+    #[default]
+    JsonSchema,
+    /// As llama-cpp-python takes it.
+    JsonObject,
+    /// By the prompt alone.
+    Text,
+}
+
+impl ReplyChoice {
+    pub(crate) fn form(self) -> ReplyForm {
+        match self {
+            ReplyChoice::JsonSchema => ReplyForm::JsonSchema,
+            ReplyChoice::JsonObject => ReplyForm::JsonObject,
+            ReplyChoice::Text => ReplyForm::Text,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -403,10 +428,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..))]
     pub(crate) documents: u32,
     /// Tokens of a query with a document.
-    #[arg(long, value_name = "NUMBER", default_value_t = 128)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 192)]
     pub(crate) max_tokens: u32,
     /// Highest learning rate.
-    #[arg(long, value_name = "NUMBER", default_value_t = 1e-4)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 5e-5)]
     pub(crate) learning_rate: f32,
     /// Decides what is drawn.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]

@@ -94,13 +94,9 @@ fn taken(work: &Work<'_>, collection: &str, embedder: Option<&str>, run: &Path) 
         return Ok(data);
     }
     let library = Local::open_with(&work.settings()?, work.models(embedder, None)?)?;
-    let unit = unit_of(&Place::of(&library, collection)?);
     let mut lines = String::new();
     library.each_chunk(collection, &mut |chunk| {
-        let id = match unit {
-            Ranked::Documents => chunk.path,
-            Ranked::Chunks => chunk_id(&chunk.path, chunk.chars.start, chunk.chars.end),
-        };
+        let id = chunk_id(&chunk.path, chunk.chars.start, chunk.chars.end);
         // Writing to a string cannot fail.
         let _ = writeln!(lines, "{}", json!({ "_id": id, "text": chunk.text }));
     })?;
@@ -110,11 +106,6 @@ fn taken(work: &Work<'_>, collection: &str, embedder: Option<&str>, run: &Path) 
     );
     write_whole(&corpus, lines.as_bytes())?;
     Ok(data)
-}
-
-/// What is a candidate in a collection.
-fn unit_of(place: &Place) -> Ranked {
-    if place.whole_documents { Ranked::Documents } else { Ranked::Chunks }
 }
 
 /// What hybrid search finds for queries: BM25 and vectors, fused by reciprocal ranks.
@@ -135,7 +126,7 @@ fn search(work: &Work<'_>, run: &RunFolder, queries: &BTreeMap<String, String>) 
         Some(collection) => {
             let library = Local::open_with(&work.settings()?, models)?;
             let place = Place::of(&library, collection)?;
-            conditions.unit = unit_of(&place);
+            conditions.unit = Ranked::Chunks;
             let places = Places { usual: place, named: Vec::new() };
             run_all(&library, &places, &systems, queries, &conditions)?
         }

@@ -291,6 +291,7 @@ pub(crate) fn chat_options(chat: &ChatArgs, model: Option<&str>) -> anyhow::Resu
         .or(chat.chat_model.as_deref())
         .context("a chat model needs a name; give it with --chat-model, or as chat:NAME where it judges")?;
     let mut options = ChatOptions::new(url, model);
+    options.reply_form = chat.chat_reply.form();
     options.prices = Prices { input_per_million: chat.price_input, output_per_million: chat.price_output };
     if let Some(variable) = &chat.chat_key_env {
         let key = environment(variable).with_context(|| {

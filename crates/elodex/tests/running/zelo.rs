@@ -80,6 +80,16 @@ impl Place {
         stderr
     }
 
+    /// Targets of every word's query: its document and another one.
+    fn write_targets(&self) {
+        let document = |other: &str, target: f32| serde_json::json!({"text": format!("Page This page is about the {other}."), "target": target});
+        let line = |word: &&str| {
+            let documents = [document(word, 0.9), document("nothing", 0.1)];
+            serde_json::json!({"query": format!("about the {word}"), "documents": documents}).to_string()
+        };
+        self.write("targets.jsonl", &WORDS.iter().map(line).collect::<Vec<_>>().join("\n"));
+    }
+
     #[track_caller]
     fn candidates(&self) -> Value {
         let embedder = golden("bert_minilm");
@@ -369,8 +379,8 @@ fn a_collections_chunks_are_candidates_where_they_are_found() {
         assert_eq!(code, 0, "{stderr}");
     };
     let sentence = |word: &&str| format!("A page of its own says all that is known about the {word}.");
-    place.write("long.txt", &WORDS[..8].iter().map(sentence).collect::<Vec<_>>().join(" "));
-    ingest("long.txt");
+    place.write("long text.txt", &WORDS[..8].iter().map(sentence).collect::<Vec<_>>().join(" "));
+    ingest("long text.txt");
     place.write("log.txt", "about the candle\nabout the falcon\n");
     let begin = [
         "candidates",
@@ -393,7 +403,10 @@ fn a_collections_chunks_are_candidates_where_they_are_found() {
     let found = place.read("run/candidates.trec");
     let first = found.lines().next().unwrap().split_whitespace().nth(2).unwrap();
     let chunk = chunks.iter().find(|chunk| chunk["_id"] == first).unwrap();
-    assert!(first.starts_with("long.txt#") && chunk["text"].as_str().unwrap().contains("candle"), "{chunk}");
+    assert!(
+        first.starts_with("long%20text.txt#") && chunk["text"].as_str().unwrap().contains("candle"),
+        "{chunk}"
+    );
 
     // What came later is not among the documents that the run is about.
     place.write("more.txt", "All about the candle and the falcon.");
@@ -407,13 +420,7 @@ fn a_collections_chunks_are_candidates_where_they_are_found() {
 #[test]
 fn targets_of_ones_own_need_no_candidates() {
     let place = Place::new();
-    let line = |word: &str| {
-        let document = |other: &str, target: f32| serde_json::json!({"text": format!("Page This page is about the {other}."), "target": target});
-        let documents = [document(word, 0.9), document("nothing", 0.1)];
-        serde_json::json!({"query": format!("about the {word}"), "documents": documents}).to_string()
-    };
-    let lines: Vec<String> = WORDS.iter().map(|word| line(word)).collect();
-    place.write("targets.jsonl", &lines.join("\n"));
+    place.write_targets();
     let cross = golden("bert_cross");
     let train = ["train", "reranker", "--folder", "run", "--model", &cross, "--targets", "targets.jsonl"];
     let small = ["--epochs", "1", "--max-tokens", "32", "--evaluate-every", "2"];
@@ -425,6 +432,32 @@ fn targets_of_ones_own_need_no_candidates() {
     assert_eq!(report["trainings"].as_array().unwrap().len(), 1);
     let stderr = place.refused(&["judge", "--folder", "run", "--judge", "qrels"]);
     assert!(stderr.contains("begin a run with `elodex zelo candidates"), "{stderr}");
+}
+
+#[test]
+fn training_goes_on_from_a_bundle() {
+    let place = Place::new();
+    place.write_targets();
+    let cross = golden("bert_cross");
+    let train = |run: &str, model: &str| {
+        let small =
+            ["--targets", "targets.jsonl", "--epochs", "1", "--max-tokens", "32", "--evaluate-every", "2"];
+        let arguments = ["zelo", "train", "reranker", "--folder", run, "--model", model];
+        let (code, _, stderr) = place.run(&[&arguments[..], &small].concat());
+        assert_eq!(code, 0, "{stderr}");
+        stderr
+    };
+    let export = |run: &str, target: &str, more: &[&str]| {
+        place.zelo(&[&["export", "reranker", "--folder", run, "--target", target], more].concat());
+        let config: Value = serde_json::from_str(&place.read(&format!("{target}/config.json"))).unwrap();
+        config["first_stage_weight"].clone()
+    };
+    train("first", &cross);
+    assert_eq!(export("first", "rounded", &["--int8", "--first-stage-weight", "3"]), 3.0);
+    assert!(train("second", "rounded").contains("`rounded` holds 8-bit integers"));
+    assert_eq!(export("second", "further", &[]), 3.0);
+    assert_eq!(export("second", "alone", &["--first-stage-weight", "0"]), 0.0);
+    assert!(place.read("further/README.md").contains("3 · (s − ½)"));
 }
 
 #[cfg(unix)]
