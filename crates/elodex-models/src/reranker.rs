@@ -12,11 +12,12 @@ use crate::tokenizer::{TextTokenizer, Tokens};
 use crate::weights::WeightStore;
 use crate::{Encoded, Error, ErrorKind, Precision, Result};
 use elodex_kernels::{Activation, Kernels, Parallelism};
-use elodex_types::{Score, ScoreKind, SpaceFingerprint, Truncation, TruncationPolicy};
+use elodex_types::{Score, ScoreKind, SpaceFingerprint, Truncation, TruncationPolicy, Weights};
+use serde::Deserialize as _;
 
 /// Windows of an over-long document share a quarter of their tokens, so that what one border cuts the next one holds.
 const WINDOW_OVERLAP: usize = 4;
-/// Largest [`RerankerInfo::first_stage_weight`]; the first stage decides alone with it.
+/// Largest weight of a list in [`RerankerInfo::first_stage`]; the first stage decides alone with it.
 pub const MOST_FIRST_STAGE_WEIGHT: f32 = 100.0;
 
 /// What a loaded reranker says of itself.
@@ -36,9 +37,9 @@ pub struct RerankerInfo {
     pub weight_bytes: u64,
     /// The model card's licence.
     pub licence: Licence,
-    /// What the first stage's order counts beside the logit where search results are reranked, in logits; 0: nothing.
-    /// `first_stage_weight` of `config.json`, for models that are too small to do better than both together.
-    pub first_stage_weight: f32,
+    /// What the standing in each of the first stage's lists counts beside the logit where search results are reranked, in
+    /// logits: `first_stage` of `config.json`, for models that are too small to know better than both together.
+    pub first_stage: Option<Weights>,
     /// Identity of the scoring function, for caches: weights, tokenizer, template, activation.
     pub fingerprint: SpaceFingerprint,
 }
@@ -136,7 +137,7 @@ impl Reranker {
             parameters: files.bundle.as_ref().map_or_else(|| store.parameters(), |bundle| bundle.parameters),
             weight_bytes: backbone.weight_bytes(),
             licence: files.licence.clone(),
-            first_stage_weight: first_stage_weight(files)?,
+            first_stage: first_stage(files)?,
             fingerprint: fingerprint(files, &tokenizer, &digest),
         };
         let networks = vec![network];
@@ -384,18 +385,18 @@ fn token_head(chat: &ChatRerank, network: &Network, store: &WeightStore, kernels
     Ok(Head::Dense(Linear { name: table.clone(), weight, bias: None }, Activation::Identity))
 }
 
-/// `first_stage_weight` of `config.json`; 0 where there is none.
-fn first_stage_weight(files: &ModelFiles) -> Result<f32> {
-    let weight = match files.config.get("first_stage_weight") {
-        None => return Ok(0.0),
-        Some(weight) => weight.as_f64().map(|weight| weight as f32),
-    };
-    weight.filter(|weight| (0.0..=MOST_FIRST_STAGE_WEIGHT).contains(weight)).ok_or_else(|| {
-        let found = &files.config["first_stage_weight"];
+/// `first_stage` of `config.json`, if it is there.
+fn first_stage(files: &ModelFiles) -> Result<Option<Weights>> {
+    let Some(found) = files.config.get("first_stage") else { return Ok(None) };
+    let in_range = |weight| (0.0..=MOST_FIRST_STAGE_WEIGHT).contains(&weight);
+    let weights = Weights::deserialize(found).ok();
+    let weights = weights.filter(|weights| in_range(weights.dense) && in_range(weights.lexical));
+    weights.map(Some).ok_or_else(|| {
         Error::new(
             ErrorKind::Corrupt,
             format!(
-                "`{}`: `first_stage_weight` in config.json is {found}, not a number from 0 to {MOST_FIRST_STAGE_WEIGHT}",
+                "`{}`: `first_stage` in config.json is {found}, not {{\"dense\": …, \"lexical\": …}} with numbers from 0 to \
+                 {MOST_FIRST_STAGE_WEIGHT}",
                 files.id
             ),
         )

@@ -8,6 +8,7 @@ use elodex_models::tokenizer::TextTokenizer;
 use elodex_models::weights::WeightStore;
 use elodex_models::{Embedder, ErrorKind, Reranker, Result};
 use elodex_testkit::golden_dir;
+use elodex_types::Weights;
 use proptest::prelude::*;
 use serde_json::json;
 use std::fs;
@@ -134,16 +135,23 @@ fn a_configuration_that_lies_about_the_weights() {
 }
 
 #[test]
-fn a_weight_of_the_first_stage_that_is_none() {
+fn weights_of_the_first_stage_that_are_none() {
     let mut files = ModelFiles::open(&golden_dir("bert_cross").join("model")).unwrap();
-    for wrong in [json!(-1), json!(100.5), json!("2"), json!(null)] {
-        files.config["first_stage_weight"] = wrong.clone();
+    for wrong in [
+        json!({"dense": -1, "lexical": 2}),
+        json!({"dense": 3, "lexical": 100.5}),
+        json!({"dense": 3}),
+        json!(8),
+        json!(null),
+    ] {
+        files.config["first_stage"] = wrong.clone();
         let error = Reranker::load(&files, Kernels::detect()).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
-        assert!(error.to_string().contains(&format!("is {wrong}, not a number")), "{error}");
+        assert!(error.to_string().contains(&format!("is {wrong}, not {{\"dense\"")), "{error}");
     }
-    files.config["first_stage_weight"] = json!(2.5);
-    assert_eq!(Reranker::load(&files, Kernels::detect()).unwrap().info().first_stage_weight, 2.5);
+    files.config["first_stage"] = json!({"dense": 2.5, "lexical": 0});
+    let weights = Reranker::load(&files, Kernels::detect()).unwrap().info().first_stage;
+    assert_eq!(weights, Some(Weights { dense: 2.5, lexical: 0.0 }));
 }
 
 proptest! {

@@ -369,7 +369,7 @@ pub struct Explanation {
     pub fused: Place,
     /// In the reranker's order, by its score for users.
     pub reranked: Option<Place>,
-    /// The reranker's raw output.
+    /// What that order goes by: the reranker's raw output, and what its first stage counts beside it.
     pub logit: Option<f32>,
     /// Ranks gained by reranking; negative: lost.
     pub moved: i64,

@@ -32,21 +32,22 @@ pub fn unpack(files: &ModelFiles, kernels: Kernels, target: &Path) -> Result<()>
     let store = WeightStore::open(&files.backbone_dir())?;
     weights_digest(files, &store)?;
     let network = arch::load(&Loader::new(files, &store, kernels))?;
-    let mut tensors = Vec::new();
-    for backbone in &network.backbones {
-        let spec = backbone.spec();
-        if spec.kv_heads != spec.heads {
-            let message = format!(
-                "`{}` has heads that share their keys, and a bundle does not say where its stacked matrices part; take \
-                 the model it was made from",
-                files.id
-            );
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
-        tensors.extend(tensors_of(backbone, &store)?);
+    let [backbone] = network.backbones.as_slice() else {
+        return Err(Error::new(
+            ErrorKind::Corrupt,
+            format!("`{}` is a bundle with weights for each role", files.id),
+        ));
+    };
+    if backbone.spec().kv_heads != backbone.spec().heads {
+        let message = format!(
+            "`{}` has heads that share their keys, and a bundle does not say where its stacked matrices part; take the \
+             model it was made from",
+            files.id
+        );
+        return Err(Error::new(ErrorKind::Unsupported, message));
     }
     let partial = Partial::beside(target)?;
-    partial.weights(&contents::weights_path(files), tensors)?;
+    partial.weights(&contents::weights_path(files), tensors_of(backbone, &store)?)?;
     for name in contents::listed(files)? {
         partial.copy(&files.dir.join(&name), &name)?;
     }

@@ -181,7 +181,6 @@ impl Shared {
             caller,
             clock,
             calibration: plan.calibration,
-            weights: plan.weights,
         });
         let mut second = Outcome::none(spared.unwrap_or_else(|| plan::none_asked_for(request).to_owned()));
         if let Some(running) = &reranking {

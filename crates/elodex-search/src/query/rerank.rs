@@ -8,10 +8,7 @@ use crate::lexical::chunk_text;
 use crate::{Error, ErrorKind, error};
 use elodex_engine::RerankService;
 use elodex_eval::calibration::Calibration;
-use elodex_eval::fusion::RRF_K;
-use elodex_types::{
-    CallContext, RerankRequest, RerankStatus, Score, ScoreKind, TruncationPolicy, Usage, Weights,
-};
+use elodex_types::{CallContext, RerankRequest, RerankStatus, Score, ScoreKind, TruncationPolicy, Usage};
 use std::cmp::Ordering;
 use std::time::Instant;
 
@@ -32,8 +29,6 @@ pub(super) struct Reranking<'a> {
     pub(super) clock: &'a Clock,
     /// What makes its logits probabilities; `None`: scores are the model's own.
     pub(super) calibration: Option<&'a Calibration>,
-    /// By which the first stage fused its lists.
-    pub(super) weights: Weights,
 }
 
 /// A text's score.
@@ -119,24 +114,17 @@ impl Reranking<'_> {
 
     /// A text's score together with what the first stage says of its candidate: the logit decides the order.
     pub(super) fn beside(&self, own: Scored, candidate: &Candidate) -> Scored {
-        let weight = self.service.model().info().first_stage_weight;
-        let logit = own.logit + weight * self.first_stage(candidate);
+        let first_stage = self.service.model().info().first_stage;
+        let logit = own.logit + first_stage.map_or(0.0, |weights| candidate.standing.logit(weights));
         let score = match self.calibration {
             Some(calibration) => {
                 let probability = calibration.probability(f64::from(logit)) as f32;
                 Score { value: probability, kind: ScoreKind::Calibrated }
             }
-            None if weight == 0.0 => own.score,
+            None if first_stage.is_none() => own.score,
             None => Score { value: 1.0 / (1.0 + (-logit).exp()), kind: ScoreKind::Relevance },
         };
         Scored { score, logit }
-    }
-
-    /// The fused score as a part of what leads every list has, less a half: from ½ down, about 0 for what leads one of
-    /// two equal lists and is missing in the other. It does not depend on what else was found.
-    fn first_stage(&self, candidate: &Candidate) -> f32 {
-        let most = (self.weights.dense + self.weights.lexical) / (RRF_K as f32 + 1.0);
-        candidate.fused.score / most - 0.5
     }
 
     /// What scores mean where nothing was found to score.

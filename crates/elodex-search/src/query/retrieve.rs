@@ -1,6 +1,6 @@
 //! The first stage: two ranked lists, fused, and as many live candidates of them as the answer needs.
 
-use super::candidate::Candidate;
+use super::candidate::{Candidate, Standing};
 use super::deadline::Clock;
 use super::fuse::{Fused, fuse};
 use super::{collapse, pages};
@@ -66,7 +66,7 @@ pub(super) fn retrieve(
         let fixed = search.request.depth.is_some() || depths.iter().all(|&depth| depth >= DEEPEST);
         if chosen.units >= wanted || exhausted || fixed || clock.passed() {
             return Ok(Retrieved {
-                candidates: reader.candidates(chosen.kept)?,
+                candidates: reader.candidates(chosen.kept, lists.asked(search))?,
                 fused: fused.len() - chosen.dead,
                 dense_time: times.0,
                 lexical_time: times.1,
@@ -92,6 +92,13 @@ struct Lists {
     lexical: Vec<Found>,
     dense_time: Duration,
     lexical_time: Duration,
+}
+
+impl Lists {
+    /// Those that were asked.
+    fn asked(&self, search: &Search<'_>) -> [Option<&[Found]>; 2] {
+        [search.vector.map(|_| &*self.dense), search.terms.as_ref().map(|_| &*self.lexical)]
+    }
 }
 
 /// Both lists at the same time; one that is not asked is empty.
@@ -233,7 +240,7 @@ impl Reader<'_> {
     }
 
     /// The chosen chunks with their texts.
-    fn candidates(&mut self, chosen: Vec<Choice>) -> Result<Vec<Candidate>> {
+    fn candidates(&mut self, chosen: Vec<Choice>, asked: [Option<&[Found]>; 2]) -> Result<Vec<Candidate>> {
         let candidate = |choice: Choice| {
             let read = self.read.remove(&choice.id).flatten();
             let read =
@@ -244,6 +251,7 @@ impl Reader<'_> {
                 page: choice.page,
                 dense,
                 lexical,
+                standing: Standing::of(asked, choice.places),
                 fused: choice.fused,
                 second: None,
                 duplicates: choice.duplicates,

@@ -4,7 +4,8 @@ use crate::support::{COFFEE, Ground, judged, paths};
 use elodex_engine::EngineLimits;
 use elodex_search::{ErrorKind, SearchOptions};
 use elodex_types::{
-    CallContext, Rerank, RerankStatus, ScoreKind, SearchRequest, SearchResponse, Unit, Weights,
+    CallContext, Explanation, Place, Rerank, RerankStatus, ScoreKind, SearchHit, SearchRequest,
+    SearchResponse, Unit, Weights,
 };
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -73,26 +74,41 @@ fn the_first_stage_counts_as_much_as_the_reranker_says() {
     let alone = Ground::of_texts(&COFFEE).search(&request(Unit::Documents, 6));
     let own: HashMap<&str, f32> =
         paths(&alone).into_iter().zip(logits(&alone).into_iter().map(Option::unwrap)).collect();
-    for (weight, weights) in [(0.5, (1.0, 1.0)), (2.0, (1.0, 0.0)), (100.0, (1.0, 0.25))] {
-        let ground = Ground::of_texts_with_first_stage(&COFFEE, weight);
+    for (weights, asked) in [((0.5, 1.0), (1.0, 1.0)), ((2.0, 3.0), (1.0, 0.0)), ((3.0, 2.0), (1.0, 0.25))] {
+        let weights = Weights { dense: weights.0, lexical: weights.1 };
+        let ground = Ground::of_texts_with_first_stage(&COFFEE, weights);
         for unit in [Unit::Documents, Unit::Passages] {
             let mut request = request(unit, 6);
-            request.weights = Some(Weights { dense: weights.0, lexical: weights.1 });
+            request.weights = Some(Weights { dense: asked.0, lexical: asked.1 });
             let both = ground.search(&request);
             assert_eq!(both.score_kind, Some(ScoreKind::Relevance));
             assert!(both.hits.is_sorted_by(|one, other| one.score.value >= other.score.value));
+            let explained: Vec<&Explanation> =
+                both.hits.iter().map(|hit| hit.explanation.as_ref().unwrap()).collect();
+            // All documents are among the hits, so the ends of the lists are, too.
+            let part = |place: fn(&Explanation) -> Option<Place>, of: &Explanation| {
+                let scores = || explained.iter().filter_map(|one| place(one)).map(|place| place.score);
+                let (last, first) = (scores().fold(f32::MAX, f32::min), scores().fold(f32::MIN, f32::max));
+                let at = |score: f32| if first > last { (score - last) / (first - last) } else { 1.0 };
+                place(of).map_or(0.0, |place| at(place.score))
+            };
             for hit in &both.hits {
                 let explanation = hit.explanation.as_ref().unwrap();
-                let most = (weights.0 + weights.1) / 61.0;
-                let expected = own[hit.path.as_str()] + weight * (explanation.fused.score / most - 0.5);
+                let mut expected = own[hit.path.as_str()];
+                expected += weights.dense * (part(|one| one.dense, explanation) - 0.5);
+                if asked.1 > 0.0 {
+                    expected += weights.lexical * (part(|one| one.lexical, explanation) - 0.5);
+                }
                 let logit = explanation.logit.unwrap();
-                assert!((logit - expected).abs() < 1e-4, "{weight} {unit:?}: {logit} for {expected}");
+                assert!((logit - expected).abs() < 1e-4, "{weights:?} {unit:?}: {logit} for {expected}");
                 assert!((hit.score.value - 1.0 / (1.0 + (-expected).exp())).abs() < 1e-5);
             }
         }
     }
-    let decides = Ground::of_texts_with_first_stage(&COFFEE, 100.0).search(&request(Unit::Documents, 6));
-    assert!(decides.hits.iter().all(|hit| hit.explanation.as_ref().unwrap().moved == 0));
+    let weights = Weights { dense: 100.0, lexical: 0.0 };
+    let decides = Ground::of_texts_with_first_stage(&COFFEE, weights).search(&request(Unit::Documents, 6));
+    let by_cosine = |hit: &SearchHit| hit.explanation.as_ref().unwrap().dense.unwrap().rank;
+    assert!(decides.hits.is_sorted_by_key(by_cosine));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use elodex_search::{Error, ErrorKind, Models, Result, SearchEngine, SearchOption
 use elodex_store::{CatalogOptions, MemoryBackend, RedbCatalog};
 use elodex_types::{
     CallContext, Content, CreateCollection, Metadata, NewDocument, Rerank, SearchHit, SearchRequest,
-    SearchResponse,
+    SearchResponse, Weights,
 };
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -85,37 +85,40 @@ impl Ground {
 
     /// With other options, and other limits of the reranker.
     pub(crate) fn with(options: SearchOptions, limits: EngineLimits) -> Self {
-        Self::open(options, Some(limits), 0.0).unwrap()
+        Self::open(options, Some(limits), None).unwrap()
     }
 
     /// With other options, where no reranker is served.
     pub(crate) fn without_reranker(options: SearchOptions) -> Self {
-        Self::open(options, None, 0.0).unwrap()
+        Self::open(options, None, None).unwrap()
     }
 
-    /// With a reranker beside which the first stage counts this much, and texts, indexed.
-    pub(crate) fn of_texts_with_first_stage(texts: &[&str], weight: f32) -> Self {
-        let ground = Self::open(SearchOptions::default(), Some(EngineLimits::default()), weight).unwrap();
+    /// With a reranker beside which the first stage's lists count this much, and texts, indexed.
+    pub(crate) fn of_texts_with_first_stage(texts: &[&str], weights: Weights) -> Self {
+        let limits = Some(EngineLimits::default());
+        let ground = Self::open(SearchOptions::default(), limits, Some(weights)).unwrap();
         ground.add(text_documents(texts));
         ground
     }
 
     /// Why an engine with these options does not open.
     pub(crate) fn refused(options: SearchOptions) -> Error {
-        Self::open(options, Some(EngineLimits::default()), 0.0).err().unwrap()
+        Self::open(options, Some(EngineLimits::default()), None).err().unwrap()
     }
 
     fn open(
         options: SearchOptions,
         reranker_limits: Option<EngineLimits>,
-        first_stage_weight: f32,
+        first_stage: Option<Weights>,
     ) -> Result<Self> {
         let folder = tempfile::tempdir().unwrap();
         let catalog = Arc::new(RedbCatalog::open(folder.path(), &CatalogOptions::default()).unwrap());
         let embedder = Embedder::load(&files("bert_minilm"), RUNTIME.kernels()).unwrap();
         let reranker = |limits| {
             let mut files = files("bert_cross");
-            files.config["first_stage_weight"] = first_stage_weight.into();
+            if let Some(weights) = first_stage {
+                files.config["first_stage"] = serde_json::to_value(weights).unwrap();
+            }
             let reranker = Reranker::load(&files, RUNTIME.kernels()).unwrap();
             RerankService::start(reranker, Arc::clone(&RUNTIME), limits).unwrap()
         };

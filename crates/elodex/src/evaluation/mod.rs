@@ -25,4 +25,4 @@ pub(crate) use prices::Prices;
 pub(crate) use questions::Questions;
 pub(crate) use results::{Measured, Yardstick};
 pub(crate) use runner::{Ran, run_all, with_first_stages};
-pub(crate) use systems::{SecondStage, System, hybrid, parse_all};
+pub(crate) use systems::{SecondStage, System, hybrid, parse_all, weights};

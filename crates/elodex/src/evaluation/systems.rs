@@ -182,13 +182,18 @@ fn positive(text: &str, what: &str, number: &str) -> anyhow::Result<usize> {
     }
 }
 
-fn parse_weights(text: &str, weights: &str) -> anyhow::Result<Weights> {
+/// The dense list's weight and BM25's, 0 or more each, with a slash between them.
+pub(crate) fn weights(text: &str) -> Option<Weights> {
     let weight = |text: &str| text.parse::<f32>().ok().filter(|weight| weight.is_finite() && *weight >= 0.0);
-    let pair = weights.split_once('/').and_then(|(dense, lexical)| Some((weight(dense)?, weight(lexical)?)));
-    match pair {
-        Some((dense, lexical)) if dense > 0.0 || lexical > 0.0 => Ok(Weights { dense, lexical }),
+    let (dense, lexical) = text.split_once('/')?;
+    Some(Weights { dense: weight(dense)?, lexical: weight(lexical)? })
+}
+
+fn parse_weights(text: &str, both: &str) -> anyhow::Result<Weights> {
+    match weights(both) {
+        Some(weights) if weights.dense > 0.0 || weights.lexical > 0.0 => Ok(weights),
         _ => bail!(
-            "system `{text}`: `{weights}` are no weights; write the dense list's and BM25's, 0 or more and not both 0, \
+            "system `{text}`: `{both}` are no weights; write the dense list's and BM25's, 0 or more and not both 0, \
              such as 1/0.4"
         ),
     }

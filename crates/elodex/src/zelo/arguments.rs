@@ -1,12 +1,14 @@
 //! What `elodex zelo` can be told.
 
 use crate::bundled;
+use crate::evaluation::weights;
 use crate::settings::RunFlags;
 use clap::{Args, Subcommand, ValueEnum};
 use elodex_server::ModelKind;
 use elodex_train::fit::{DEFAULT_PRIOR, DEFAULT_SPREAD, Link};
 use elodex_train::judge::ReplyForm;
 use elodex_train::training::Objective;
+use elodex_types::Weights;
 use std::path::PathBuf;
 
 const EXAMPLE: &str = "\
@@ -378,10 +380,10 @@ pub(crate) struct ExportArgs {
     /// What the card says of the data, such as where it is from and under which licence.
     #[arg(long, value_name = "TEXT")]
     pub(crate) data_note: Option<String>,
-    /// What the first stage's order counts beside a reranker's logit in search, in logits, to 100 [default: as beside the
-    /// model it was made from, else 0].
-    #[arg(long, value_name = "LOGITS")]
-    pub(crate) first_stage_weight: Option<f32>,
+    /// What standing first and not last in each list of the first stage counts beside a reranker's logit in search, in
+    /// logits to 100, such as 3/2 [default: as beside the model it was made from, else nothing].
+    #[arg(long, value_name = "DENSE/BM25", value_parser = parse_weights)]
+    pub(crate) first_stage: Option<Weights>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -436,4 +438,8 @@ pub(crate) struct RunArgs {
     /// Decides what is drawn.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     pub(crate) seed: u64,
+}
+
+fn parse_weights(text: &str) -> Result<Weights, String> {
+    weights(text).ok_or_else(|| "write the dense list's and BM25's, 0 or more each, such as 3/2".to_owned())
 }

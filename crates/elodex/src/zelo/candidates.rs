@@ -117,20 +117,19 @@ fn search(work: &Work<'_>, run: &RunFolder, queries: &BTreeMap<String, String>) 
     let own = queries.keys().filter(|query| folder.documents.contains(*query)).count();
     let depth = beginning.depth;
     let mut conditions = conditions(depth, own);
-    let ran = match &beginning.collection {
-        None => {
-            let library = Local::open_with(&work.settings_in(&run.file("collections"))?, models)?;
-            let places = folder.places(&library, &systems, None, &Form::default())?;
-            run_all(&library, &places, &systems, queries, &conditions)?
-        }
-        Some(collection) => {
-            let library = Local::open_with(&work.settings()?, models)?;
-            let place = Place::of(&library, collection)?;
-            conditions.unit = Ranked::Chunks;
-            let places = Places { usual: place, named: Vec::new() };
-            run_all(&library, &places, &systems, queries, &conditions)?
-        }
+    let settings = match beginning.collection {
+        Some(_) => work.settings()?,
+        None => work.settings_in(&run.file("collections"))?,
     };
+    let library = Local::open_with(&settings, models)?;
+    let places = match &beginning.collection {
+        Some(collection) => {
+            conditions.unit = Ranked::Chunks;
+            Places { usual: Place::of(&library, collection)?, named: Vec::new() }
+        }
+        None => folder.places(&library, &systems, None, &Form::default())?,
+    };
+    let ran = run_all(&library, &places, &systems, queries, &conditions)?;
     let mut found = Run::new("candidates");
     for ran in &ran {
         let ranked = ranking("candidates", &ran.answers)?;

@@ -2,12 +2,13 @@
 
 use super::arguments::{ExportArgs, Kind};
 use super::calibration::Calibrated;
-use super::export::first_stage_weight;
 use super::fitting::Fitted;
 use super::folder::RunFolder;
 use super::training::{Learns, Record};
 use elodex_models::files::ModelFiles;
 use elodex_train::training::Progress;
+use elodex_types::Weights;
+use serde::Deserialize as _;
 use std::fmt::Write as _;
 
 /// The card of a model, made from the files it was trained from.
@@ -39,11 +40,12 @@ pub(super) fn card(
         env!("CARGO_PKG_VERSION"),
         record.max_tokens
     );
-    if let Some(weight) = first_stage_weight(arguments, files).filter(|weight| *weight > 0.0) {
+    if let Some(Weights { dense, lexical }) = first_stage(arguments, files) {
         let _ = writeln!(
             text,
-            "It was made to be read together with the first stage: in search Elodex adds {weight} · (s − ½) to its logit, where \
-             s is the fused score of BM25 and vectors as a part of what leads both lists has. Alone it is a weaker judge.\n"
+            "It was made to be read together with the first stage: in search Elodex adds {dense} · (d − ½) + {lexical} · (b − ½) to \
+             its logit, where d and b are the parts of the way from the last score to the first in the lists of vectors and of \
+             BM25. Alone it is a weaker judge.\n"
         );
     }
     data(&mut text, run, arguments, record)?;
@@ -81,6 +83,14 @@ fn what(kind: Kind) -> &'static str {
             "An embedder: texts become vectors whose cosine says how well one answers the other."
         }
     }
+}
+
+/// What the first stage counts beside a reranker: as asked, else as in the configuration it has of the model it was made
+/// from.
+fn first_stage(arguments: &ExportArgs, files: &ModelFiles) -> Option<Weights> {
+    let inherited = || Weights::deserialize(&files.config["first_stage"]).ok();
+    let weights = arguments.first_stage.or_else(inherited);
+    weights.filter(|weights| arguments.kind == Kind::Reranker && weights.dense + weights.lexical > 0.0)
 }
 
 fn usage(kind: Kind) -> &'static str {

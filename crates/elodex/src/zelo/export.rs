@@ -12,6 +12,7 @@ use elodex_models::files::ModelFiles;
 use elodex_models::{MOST_FIRST_STAGE_WEIGHT, bundle};
 use elodex_train::network::Parameters;
 use elodex_train::training::{Platt, Student as _, export_embedder, export_reranker, read_best};
+use elodex_types::Weights;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -58,11 +59,11 @@ pub(crate) fn write(
     arguments: &ExportArgs,
 ) -> anyhow::Result<(ModelFiles, Option<Calibrated>)> {
     let target = &arguments.target;
-    if let Some(weight) = arguments.first_stage_weight {
-        ensure!(arguments.kind == Kind::Reranker, "--first-stage-weight is for rerankers; leave it out");
+    if let Some(Weights { dense, lexical }) = arguments.first_stage {
+        ensure!(arguments.kind == Kind::Reranker, "--first-stage is for rerankers; leave it out");
         ensure!(
-            (0.0..=MOST_FIRST_STAGE_WEIGHT).contains(&weight),
-            "--first-stage-weight is {weight}, not a number from 0 to {MOST_FIRST_STAGE_WEIGHT}"
+            dense.max(lexical) <= MOST_FIRST_STAGE_WEIGHT,
+            "--first-stage is {dense}/{lexical}, not two numbers from 0 to {MOST_FIRST_STAGE_WEIGHT}"
         );
     }
     let record = Record::of(run, arguments.kind)?;
@@ -95,20 +96,14 @@ pub(crate) fn write(
         export_reranker(&files, student.parameters(), &text, &directory)?;
     }
     limit_tokens(arguments.kind, &ModelFiles::open(&directory)?, record.max_tokens)?;
-    if let Some(weight) = first_stage_weight(arguments, &files) {
-        set(&directory.join("config.json"), "first_stage_weight", json!(weight))?;
+    if let Some(weights) = arguments.first_stage {
+        set(&directory.join("config.json"), "first_stage", json!(weights))?;
     }
     if arguments.int8 {
         let written = ModelFiles::open_as(&directory, &card::name(arguments))?;
         bundle::write(&written, None, engine.kernels, target)?;
     }
     Ok((files, calibrated))
-}
-
-/// What is given to the first stage beside the reranker: as asked, else as by the model it was made from.
-pub(super) fn first_stage_weight(arguments: &ExportArgs, files: &ModelFiles) -> Option<f32> {
-    let inherited = || files.config["first_stage_weight"].as_f64().map(|weight| weight as f32);
-    (arguments.kind == Kind::Reranker).then(|| arguments.first_stage_weight.or_else(inherited)).flatten()
 }
 
 fn temporary_beside(target: &Path) -> anyhow::Result<tempfile::TempDir> {

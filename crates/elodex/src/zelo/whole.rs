@@ -230,7 +230,7 @@ impl RunArgs {
             name: None,
             licence: None,
             data_note: None,
-            first_stage_weight: None,
+            first_stage: None,
         }
     }
 }

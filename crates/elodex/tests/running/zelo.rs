@@ -2,7 +2,7 @@
 //! what is refused.
 
 use crate::support::{command, golden};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -450,14 +450,17 @@ fn training_goes_on_from_a_bundle() {
     let export = |run: &str, target: &str, more: &[&str]| {
         place.zelo(&[&["export", "reranker", "--folder", run, "--target", target], more].concat());
         let config: Value = serde_json::from_str(&place.read(&format!("{target}/config.json"))).unwrap();
-        config["first_stage_weight"].clone()
+        config["first_stage"].clone()
     };
     train("first", &cross);
-    assert_eq!(export("first", "rounded", &["--int8", "--first-stage-weight", "3"]), 3.0);
+    let weights = json!({"dense": 3.0, "lexical": 0.5});
+    assert_eq!(export("first", "rounded", &["--int8", "--first-stage", "3/0.5"]), weights);
     assert!(train("second", "rounded").contains("`rounded` holds 8-bit integers"));
-    assert_eq!(export("second", "further", &[]), 3.0);
-    assert_eq!(export("second", "alone", &["--first-stage-weight", "0"]), 0.0);
-    assert!(place.read("further/README.md").contains("3 · (s − ½)"));
+    assert_eq!(export("second", "further", &[]), weights);
+    let none = json!({"dense": 0.0, "lexical": 0.0});
+    assert_eq!(export("second", "alone", &["--first-stage", "0/0"]), none);
+    assert!(place.read("further/README.md").contains("3 · (d − ½) + 0.5 · (b − ½)"));
+    assert!(!place.read("alone/README.md").contains("(d − ½)"));
 }
 
 #[cfg(unix)]
