@@ -1,8 +1,6 @@
 //! Prints what fraction of this machine's peak the GEMM reaches, per shape, in f32 and by 8-bit integers, and the time of
 //! one MiniLM layer's attention beside its linear layers.
 //!
-//! As in the engine, threads share the rows of a small batch, and from 128 rows each has a micro-batch of its own.
-//!
 //! `cargo run --release -p elodex-kernels --example gemm_peak [isa] [threads]`
 
 use std::hint::black_box;
@@ -14,10 +12,6 @@ use elodex_kernels::{Activation, Attention, Epilogue, Isa, Kernels, PackedMatrix
 const WEIGHTS: [(usize, usize); 7] =
     [(384, 1152), (384, 384), (384, 1536), (1536, 384), (768, 3072), (1024, 3072), (4096, 1024)];
 const ROWS: [usize; 8] = [1, 4, 8, 16, 48, 128, 256, 512];
-/// Rows from which every thread has its own.
-const MICRO_BATCH_ROWS: usize = 128;
-/// Times that everything is measured, of which the best counts: a shared machine has slow minutes.
-const ROUNDS: usize = 3;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -32,21 +26,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     for precision in Precision::ALL {
-        let shapes: Vec<_> = WEIGHTS.iter().flat_map(|&(k, n)| ROWS.map(|m| (m, k, n))).collect();
-        let mut peak = 0.0_f64;
-        let mut speeds = vec![0.0_f64; shapes.len()];
-        for _ in 0..ROUNDS {
-            peak = peak.max(pool.broadcast(|_| peak_of_one_thread(isa, precision)).into_iter().sum());
-            for (speed, &shape) in speeds.iter_mut().zip(&shapes) {
-                *speed = speed.max(pool.install(|| on_all_threads(kernels, precision, shape)));
-            }
-        }
+        let peak = pool.broadcast(|_| peak_of_one_thread(isa, precision)).into_iter().sum::<f64>();
         println!("{precision} on {isa}, {threads} threads, products in registers: {peak:.0} GOP/s");
-        for ((m, k, n), speed) in shapes.into_iter().zip(speeds) {
-            let share = 100.0 * speed / peak;
-            println!("{precision} m {m:4}  k {k:4}  n {n:4}  {speed:7.1} GOP/s  {share:5.1} % of peak");
-        }
         pool.install(|| {
+            for (k, n) in WEIGHTS {
+                for m in ROWS {
+                    let speed = linear(kernels, precision, m, n, k);
+                    let share = 100.0 * speed / peak;
+                    println!("{precision} m {m:4}  k {k:4}  n {n:4}  {speed:7.1} GOP/s  {share:5.1} % of peak");
+                }
+            }
             for length in [16, 128, 256, 512] {
                 let per_token = attention(kernels, precision, length);
                 println!(
@@ -78,25 +67,9 @@ fn best_time(mut work: impl FnMut()) -> f64 {
     best
 }
 
-/// GOP/s of all threads of the pool together.
-fn on_all_threads(kernels: Kernels, precision: Precision, (m, k, n): (usize, usize, usize)) -> f64 {
-    if m < MICRO_BATCH_ROWS {
-        return linear(kernels, precision, m, n, k, Parallelism::Pool);
-    }
-    let speeds = rayon::broadcast(|_| linear(kernels, precision, m, n, k, Parallelism::Serial));
-    speeds.into_iter().sum()
-}
-
 /// GOP/s of one linear layer with bias and GELU left out, its weights rotated so that they are not all in the
 /// nearest cache, as between the layers of a model.
-fn linear(
-    kernels: Kernels,
-    precision: Precision,
-    m: usize,
-    n: usize,
-    k: usize,
-    parallelism: Parallelism,
-) -> f64 {
+fn linear(kernels: Kernels, precision: Precision, m: usize, n: usize, k: usize) -> f64 {
     let pack = || match precision {
         Precision::F32 => kernels.pack(&vec![0.5; n * k], n, k),
         Precision::Int8 => PackedMatrix::quantise(&vec![0.5; n * k], n, k, k.next_multiple_of(4)),
@@ -112,7 +85,7 @@ fn linear(
     let seconds = best_time(|| {
         let weight = &packed[next % copies];
         next += 1;
-        kernels.linear(black_box(&a), m, weight, epilogue, &mut out, parallelism);
+        kernels.linear(black_box(&a), m, weight, epilogue, &mut out, Parallelism::Pool);
         black_box(&mut out);
     });
     2e-9 * (m * n * k) as f64 / seconds
