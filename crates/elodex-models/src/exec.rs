@@ -123,8 +123,8 @@ impl Backbone {
             |members: &[usize], parallelism| self.run_micro_batch(batch, members, rows, parallelism, &finish);
 
         let mut results: Vec<(usize, R)> = Vec::with_capacity(batch.len());
-        for members in &plan.alone {
-            results.extend(run(members, parallelism));
+        for &index in &plan.alone {
+            results.extend(run(&[index], parallelism));
         }
         match parallelism {
             Parallelism::Serial => {
