@@ -26,7 +26,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Search a help centre that comes with Elodex: ingest it, ask ten questions, show both stages, then serve it.
+    /// Search a help centre that comes with Elodex: ingest it, ask ten questions, show and measure both stages, then serve it.
     Demo(DemoArgs),
     /// Serve models and collections over HTTP in the shapes of ZeroEntropy, OpenAI, Cohere, Jina and TEI.
     Serve(ServeArgs),

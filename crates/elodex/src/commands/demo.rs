@@ -3,11 +3,15 @@
 use super::{ingest, search, serve};
 use crate::cli::{DemoArgs, NewCollection};
 use crate::corpus;
+use crate::evaluation::{Conditions, Lift, Place, Places, Questions};
 use crate::library::{self, Library as _, Local};
 use crate::settings::{DataDir, Origin, Settings};
 use crate::{output, sample, store, view};
 use anyhow::Context as _;
-use serde_json::json;
+use elodex_eval::{Protocol, Qrels};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,19 +19,24 @@ use std::sync::Arc;
 const COLLECTION: &str = "help-centre";
 /// Results shown for a question.
 const SHOWN: usize = 5;
+/// Candidates that the second stage sees where it is measured.
+const DEPTH: usize = 50;
+/// Candidates that are looked through for the answer, as many as `elodex search` reranks.
+const CANDIDATES: usize = 100;
 
-/// Ten questions of the sample, one of each kind it has.
+/// Ten questions of the sample in English, two of each way of asking, in which the second stage has something to do. What
+/// it is worth is measured on all questions.
 const QUESTIONS: [&str; 10] = [
-    "food poisoning in thailand, spent half my holiday in bed. do i get those days back",
-    "our 5 yr old drew on the neighbours brand new car with a stone, do we have to pay",
-    "se me rompió el latiguillo del lavabo y se ha mojado todo el mueble, ¿pagáis también al fontanero de urgencia?",
-    "3 weeks in and i hate it here, how fast can i get out",
-    "Ich weiß mein Kennwort nicht mehr, könnt ihr es mir zuschicken?",
-    "not for me, its my nans stuff, she cant walk to the chemist. what do i need to bring",
-    "my wife only reads japanese, can her app be different from mine and what about the letters you post",
-    "card declined twice help",
-    "selling the flat, new people want the alarm box too",
-    "can i do my job from the beach for a month",
+    "q-insurance-008",
+    "q-hr-002",
+    "q-insurance-003",
+    "q-hr-050",
+    "q-product-027",
+    "q-legal-029",
+    "q-product-004",
+    "q-hr-024",
+    "q-legal-028",
+    "q-billing-003",
 ];
 
 pub(crate) fn demo(config: Option<PathBuf>, arguments: DemoArgs) -> anyhow::Result<()> {
@@ -45,6 +54,7 @@ pub(crate) fn demo(config: Option<PathBuf>, arguments: DemoArgs) -> anyhow::Resu
     let target = Local::around(engine, registry);
     fill(&target)?;
     ask(&target)?;
+    measure(&target)?;
     drop(target);
     if arguments.no_serve {
         return Ok(());
@@ -71,22 +81,89 @@ fn fill(target: &Local) -> anyhow::Result<()> {
     ingest::wait(target, COLLECTION)
 }
 
+/// A question of the sample.
+#[derive(Deserialize)]
+struct Question {
+    #[serde(rename = "_id")]
+    id: String,
+    text: String,
+    metadata: Kind,
+}
+
+#[derive(Deserialize)]
+struct Kind {
+    lang: String,
+}
+
+fn questions() -> anyhow::Result<Vec<Question>> {
+    let read = |line| serde_json::from_str(line).context("a question of the sample");
+    sample::QUERIES.lines().map(read).collect()
+}
+
 fn ask(target: &Local) -> anyhow::Result<()> {
     let rerank = target.has_reranker()?;
-    for (number, question) in QUESTIONS.iter().enumerate() {
+    let (questions, qrels) = (questions()?, labels()?);
+    for (number, id) in QUESTIONS.iter().enumerate() {
+        let question = questions.iter().find(|question| question.id == *id).context("no such question")?;
         let body = json!({
-            "collection": COLLECTION, "query": question, "k": SHOWN, "unit": "documents", "rerank": rerank, "explain": true,
+            "collection": COLLECTION, "query": question.text, "k": CANDIDATES, "unit": "documents", "rerank": rerank,
+            "explain": true,
         });
-        let answer = target.call("/v1/search", &body)?;
-        let recall = search::first_stage(target, &body, &answer)?;
-        output::line(format!("\n{}. {question}\n", number + 1))?;
+        let mut answer = target.call("/v1/search", &body)?;
+        let mut recall = search::first_stage(target, &body, &answer)?;
+        output::line(format!("\n{}. {}\n", number + 1, question.text))?;
+        let judged = qrels.judged(id).into_iter().flatten();
+        let best = judged.max_by_key(|(_, judgement)| judgement.grade).map(|(document, _)| document.as_str());
+        let place = |answer: &mut Value| {
+            let results = answer["results"].as_array_mut()?;
+            let place = results.iter().position(|result| result["path"].as_str() == best);
+            results.truncate(SHOWN);
+            place
+        };
+        let places = (recall.as_mut().map(place), place(&mut answer));
         output::line(view::results(&answer, recall.as_ref(), search::width()))?;
+        let rank = |place: Option<usize>| {
+            place.map_or("not found".to_owned(), |place| format!("rank {}", place + 1))
+        };
+        let stages = match places {
+            (None, alone) => rank(alone),
+            (Some(before), after) => format!("{} in recall, {} reranked", rank(before), rank(after)),
+        };
+        output::line(format!("labelled as the answer: {}, {stages}", best.unwrap_or_default()))?;
     }
-    if !rerank {
+    Ok(())
+}
+
+fn labels() -> anyhow::Result<Qrels> {
+    Ok(Qrels::parse("the sample", sample::QRELS)?)
+}
+
+/// What the second stage is worth on all of the sample's questions: ten prove nothing.
+fn measure(target: &Local) -> anyhow::Result<()> {
+    if !target.has_reranker()? {
         output::note(
             "\nthe second stage was off: no reranker is named. Add one with a second --model, such as \
              --model elodex-rerank-mini, and the same questions show both stages",
         );
+        return Ok(());
     }
+    let (mut english, mut others) = (BTreeMap::new(), BTreeMap::new());
+    for Question { id, text, metadata } in questions()? {
+        if metadata.lang == "en" { &mut english } else { &mut others }.insert(id, text);
+    }
+    let places = Places { usual: Place::of(target, COLLECTION)?, named: Vec::new() };
+    let conditions = Conditions::of_documents(DEPTH, 0);
+    output::note("\nasking all labelled questions of the help centre, without and with the second stage");
+    for (texts, language) in [(english, "in English"), (others, "in other languages")] {
+        let qrels = labels()?.of_queries(|query| texts.contains_key(query))?;
+        let questions = Questions::gather(qrels, texts, None, &Protocol::default(), |_| true)?;
+        let Lift { queries, alone, reranked, difference } =
+            Lift::measure(target, &places, &questions, &conditions)?;
+        output::line(format!(
+            "{queries} questions {language}: NDCG@10 {alone:.3} by recall, {reranked:.3} reranked, {:+.3} [{:+.3}, {:+.3}]",
+            difference.mean, difference.low, difference.high
+        ))?;
+    }
+    output::note("the same for your own documents: elodex eval --help");
     Ok(())
 }

@@ -28,6 +28,21 @@ pub(crate) struct Conditions {
     pub(crate) concurrency: usize,
 }
 
+impl Conditions {
+    /// The first `depth` documents, one query at a time; `own_documents` queries have the id of a document.
+    pub(crate) fn of_documents(depth: usize, own_documents: usize) -> Self {
+        Self {
+            depth,
+            unit: Ranked::Documents,
+            results: depth + usize::from(own_documents > 0),
+            own_documents,
+            exact: false,
+            reranker: None,
+            concurrency: 1,
+        }
+    }
+}
+
 /// What is ranked, and by what name it stands in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ranked {

@@ -51,6 +51,11 @@ pub(crate) fn hybrid() -> System {
 }
 
 impl System {
+    /// [`hybrid`], and the usual reranker on its first `depth` documents.
+    pub(crate) fn reranked(depth: usize) -> Self {
+        Self { second: Some(SecondStage { depth, model: None }), ..hybrid() }
+    }
+
     pub(crate) fn of(lists: Lists) -> Self {
         Self { first: FirstStage { lists, model: None, dimensions: None }, second: None }
     }

@@ -5,7 +5,7 @@ use super::folder::{RunFolder, write_whole};
 use super::queries::{Asked, prepare};
 use super::work::{Work, row};
 use crate::evaluation::{
-    Conditions, Folder, Form, Place, Places, Ranked, SecondStage, System, chunk_id, hybrid, ranking, run_all,
+    Conditions, Folder, Form, Place, Places, Ranked, chunk_id, hybrid, ranking, run_all,
 };
 use crate::library::Local;
 use crate::output;
@@ -116,7 +116,7 @@ fn search(work: &Work<'_>, run: &RunFolder, queries: &BTreeMap<String, String>) 
     let folder = Folder::read(&run.data()?)?;
     let own = queries.keys().filter(|query| folder.documents.contains(*query)).count();
     let depth = beginning.depth;
-    let mut conditions = conditions(depth, own);
+    let mut conditions = Conditions::of_documents(depth, own);
     let settings = match beginning.collection {
         Some(_) => work.settings()?,
         None => work.settings_in(&run.file("collections"))?,
@@ -145,22 +145,4 @@ fn search(work: &Work<'_>, run: &RunFolder, queries: &BTreeMap<String, String>) 
         }
     }
     Ok(found)
-}
-
-/// How searches are asked; `own` queries have the id of a document.
-pub(crate) fn conditions(depth: usize, own: usize) -> Conditions {
-    Conditions {
-        depth,
-        unit: Ranked::Documents,
-        results: depth + usize::from(own > 0),
-        own_documents: own,
-        exact: false,
-        reranker: None,
-        concurrency: 1,
-    }
-}
-
-/// The trained reranker behind the first stage.
-pub(crate) fn with_reranker(depth: usize) -> System {
-    System { second: Some(SecondStage { depth, model: None }), ..hybrid() }
 }

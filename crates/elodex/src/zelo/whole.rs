@@ -4,10 +4,11 @@ use super::arguments::{
     CandidatesArgs, ChatArgs, ExportArgs, FitArgs, FolderArg, JudgeArgs, Kind, LinkChoice, Pairs, RunArgs,
     TrainArgs,
 };
-use super::evaluation::{Lift, lift};
+use super::evaluation::lift;
 use super::folder::write_whole;
 use super::work::{Work, row};
 use super::{calibration, candidates, export, fitting, judging, training};
+use crate::evaluation::Lift;
 use crate::{bundled, output, sample};
 use anyhow::{Context as _, bail, ensure};
 use elodex_eval::Qrels;
@@ -35,6 +36,7 @@ struct Whole {
     calibration_error_before: f64,
     calibration_error_after: f64,
     model: PathBuf,
+    test_split: String,
     test: Lift,
 }
 
@@ -83,9 +85,10 @@ pub(crate) fn run(work: &Work<'_>, arguments: &RunArgs) -> anyhow::Result<()> {
         calibration_error_before: calibrated.error_before,
         calibration_error_after: calibrated.error_after,
         model: target,
+        test_split: arguments.test_split.clone(),
         test,
     };
-    let Lift { queries, alone, reranked, difference, .. } = &whole.test;
+    let Lift { queries, alone, reranked, difference } = &whole.test;
     let rows = [
         row("run", &whole.folder),
         row("battles", whole.battles),

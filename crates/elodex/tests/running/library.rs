@@ -264,10 +264,13 @@ fn the_demo_asks_its_questions() {
     let one_stage = command(home.path(), &["demo", "--no-serve", "--model", &embedder]).output().unwrap();
     let (answers, notes) = texts(&one_stage);
     assert!(answers.contains("\n10. "), "{answers}{notes}");
+    assert_eq!(answers.matches("labelled as the answer: ").count(), 10, "{answers}");
     assert!(notes.contains("no reranker is named"), "{notes}");
     let arguments = ["demo", "--no-serve", "--model", &embedder, "--model", &reranker];
     let (answers, notes) = texts(&command(home.path(), &arguments).output().unwrap());
     assert!(answers.contains("reranked by cross"), "{answers}{notes}");
+    let measured = |line: &&str| line.contains(" questions in ") && line.contains("NDCG@10");
+    assert_eq!(answers.lines().filter(measured).count(), 2, "{answers}{notes}");
 }
 
 #[test]
