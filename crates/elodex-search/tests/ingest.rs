@@ -399,3 +399,23 @@ fn whole_documents_are_one_chunk_each() {
     assert_eq!(engine.status(Some("c")).unwrap().num_chunks, 2);
     ground.assert_in_step("c");
 }
+
+#[test]
+fn the_index_is_optimised_while_a_large_document_is_written() {
+    let mut ground = Ground::new();
+    ground.options.optimise_after = 300;
+    let engine = ground.open();
+    engine.create_collection(&named("c")).unwrap();
+    let optimised = Arc::new(AtomicUsize::new(0));
+    let (hooks, seen) = (Arc::clone(&ground.hooks), Arc::clone(&optimised));
+    ground.hooks.before("publish", move || {
+        seen.store(hooks.calls("optimise"), Ordering::SeqCst);
+        Ok(())
+    });
+    engine.add("c", vec![text("a", &long_text(1, 1_500))], false).unwrap();
+    wait(&engine, "c");
+    let chunks = engine.status(Some("c")).unwrap().num_chunks;
+    assert!(chunks > 600, "{chunks} are not many chunks");
+    assert!(optimised.load(Ordering::SeqCst) > 0, "not before the document was whole");
+    ground.assert_in_step("c");
+}

@@ -1,5 +1,6 @@
 //! An index is brought up to the catalog when it is opened, before anybody searches or writes it.
 
+use super::growth::Growth;
 use super::points::{chunk_count, mean_terms, remove, upsert};
 use crate::engine::Shared;
 use crate::{Result, error};
@@ -23,7 +24,14 @@ pub(crate) fn catch_up(
     fresh: bool,
 ) -> Result<CaughtUp> {
     let view = shared.catalog.view().map_err(error::of)?;
-    let mut state = CatchUp { view: &*view, collection, index, average: collection.average_terms };
+    let mut state = CatchUp {
+        view: &*view,
+        collection,
+        index,
+        average: collection.average_terms,
+        growth: Growth::default(),
+        least: shared.options.optimise_after,
+    };
     if fresh || state.average.is_none() {
         let counts = view.counts(collection.id).map_err(error::of)?;
         state.average = mean_terms(counts.terms, counts.chunks).or(state.average);
@@ -72,7 +80,7 @@ struct Outcome {
     last: u64,
     /// Log entries replayed.
     replayed: u64,
-    /// Points written that were not there.
+    /// Points written.
     written: u64,
     /// Points removed that did not belong there.
     removed: u64,
@@ -86,10 +94,13 @@ struct CatchUp<'a> {
     collection: &'a Collection,
     index: &'a dyn ChunkIndex,
     average: Option<f32>,
+    growth: Growth,
+    /// Points after which it is optimised.
+    least: u64,
 }
 
 impl CatchUp<'_> {
-    fn run(&self, fresh: bool) -> elodex_store::Result<Outcome> {
+    fn run(&mut self, fresh: bool) -> elodex_store::Result<Outcome> {
         let mut outcome = Outcome::default();
         self.replay(fresh, &mut outcome)?;
         let mut live = self.live(fresh, &mut outcome)?;
@@ -100,7 +111,7 @@ impl CatchUp<'_> {
     }
 
     /// Applies the log; a fresh index needs nothing of it.
-    fn replay(&self, fresh: bool, outcome: &mut Outcome) -> elodex_store::Result<()> {
+    fn replay(&mut self, fresh: bool, outcome: &mut Outcome) -> elodex_store::Result<()> {
         loop {
             let entries = self.view.log(self.collection.id, outcome.last, PAGE)?;
             let Some((last, _)) = entries.last() else { return Ok(()) };
@@ -115,7 +126,7 @@ impl CatchUp<'_> {
                     IndexOperation::Add(revision) => {
                         if let Some(document) = self.view.revision(revision)?.filter(|document| document.live)
                         {
-                            self.write(&[document])?;
+                            self.write(&[document], outcome)?;
                         }
                     }
                 }
@@ -123,20 +134,36 @@ impl CatchUp<'_> {
         }
     }
 
-    fn write(&self, documents: &[Document]) -> elodex_store::Result<u64> {
+    fn write(&mut self, documents: &[Document], outcome: &mut Outcome) -> elodex_store::Result<()> {
+        let Self { index, growth, least, .. } = self;
+        let mut wrote = |points| {
+            outcome.written += points;
+            growth.add(points);
+            if !growth.is_due(*least) {
+                return;
+            }
+            match index.optimise().and_then(|_| index.len()) {
+                Ok(points) => *growth = Growth::of(points),
+                Err(error) => {
+                    // It can be written and searched as it is, only more slowly.
+                    tracing::warn!(error = error.report(), "an index could not be optimised");
+                    *least = u64::MAX;
+                }
+            }
+        };
         // Without an average there is no live chunk, so none to weigh.
-        upsert(self.view, self.index, documents, self.average.unwrap_or(1.0))
+        upsert(self.view, *index, documents, self.average.unwrap_or(1.0), &mut wrote)
     }
 
     /// The live revisions with their chunks, ascending; writes them where the index is fresh.
-    fn live(&self, fresh: bool, outcome: &mut Outcome) -> elodex_store::Result<Vec<Live>> {
+    fn live(&mut self, fresh: bool, outcome: &mut Outcome) -> elodex_store::Result<Vec<Live>> {
         let mut live = Vec::new();
         let mut after: Option<String> = None;
         loop {
             let documents = self.view.live_documents(self.collection.id, after.as_deref(), PAGE)?;
             outcome.live += documents.iter().map(|document| u64::from(chunk_count(document))).sum::<u64>();
             if fresh {
-                outcome.written += self.write(&documents)?;
+                self.write(&documents, outcome)?;
             } else {
                 live.extend(documents.iter().map(|document| Live {
                     revision: document.revision,
@@ -154,7 +181,7 @@ impl CatchUp<'_> {
     }
 
     /// Removes points that are no live chunk's, and writes documents of which a point is missing.
-    fn compare(&self, live: &mut [Live], outcome: &mut Outcome) -> elodex_store::Result<()> {
+    fn compare(&mut self, live: &mut [Live], outcome: &mut Outcome) -> elodex_store::Result<()> {
         let mut after: Option<ChunkId> = None;
         loop {
             let ids = self.index.ids(after, IDS)?;
@@ -170,7 +197,7 @@ impl CatchUp<'_> {
         }
         for incomplete in live.iter().filter(|live| live.found < live.chunks) {
             if let Some(document) = self.view.revision(incomplete.revision)? {
-                outcome.written += self.write(&[document])?;
+                self.write(&[document], outcome)?;
             }
         }
         Ok(())

@@ -16,6 +16,7 @@ mod board;
 mod catch_up;
 mod embed;
 mod feed;
+mod growth;
 mod points;
 mod read;
 mod trouble;

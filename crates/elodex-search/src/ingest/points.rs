@@ -50,14 +50,15 @@ fn points(
     rows.map(point).collect()
 }
 
-/// Writes the points of documents whose vectors are stored. Returns how many there were.
+/// Writes the points of documents whose vectors are stored. `wrote` is told of some points at a time: one document may have
+/// many.
 pub(super) fn upsert<D: Borrow<Document>>(
     view: &dyn CatalogView,
     index: &dyn ChunkIndex,
     documents: &[D],
     average: f32,
-) -> Result<u64> {
-    let mut written = 0;
+    wrote: &mut dyn FnMut(u64),
+) -> Result<()> {
     let mut waiting: Vec<Point> = Vec::new();
     for document in documents {
         let document = document.borrow();
@@ -69,16 +70,16 @@ pub(super) fn upsert<D: Borrow<Document>>(
             start = end;
             if waiting.len() >= POINTS as usize {
                 index.upsert(&waiting)?;
-                written += waiting.len() as u64;
+                wrote(waiting.len() as u64);
                 waiting.clear();
             }
         }
     }
     if !waiting.is_empty() {
         index.upsert(&waiting)?;
-        written += waiting.len() as u64;
+        wrote(waiting.len() as u64);
     }
-    Ok(written)
+    Ok(())
 }
 
 /// Removes the chunks of revisions, given with their number, from an index.

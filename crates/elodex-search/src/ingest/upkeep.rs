@@ -2,7 +2,8 @@
 //! a new average length, optimisation, and the catalog's own clearing up.
 
 use super::board::{Board, IdleFrom};
-use super::points::{chunk_count, mean_terms, remove, upsert};
+use super::growth::Growth;
+use super::points::{mean_terms, remove, upsert};
 use super::trouble::{Trouble, guard};
 use crate::collection::OpenCollection;
 use crate::engine::Shared;
@@ -54,9 +55,7 @@ struct Tail {
     /// Since when something is not flushed, and how many points.
     unflushed: Option<Instant>,
     points: u64,
-    /// Points written since it was optimised, and how many are to be before it is while documents come in.
-    unoptimised: u64,
-    optimised_at: u64,
+    growth: Growth,
     /// Points are being weighed anew: done up to this path.
     weighing: Option<Weighing>,
 }
@@ -95,7 +94,15 @@ impl<'a> Upkeep<'a> {
         let tail = self.tails.entry(open.id).or_default();
         tail.unflushed.get_or_insert(self.changed);
         tail.points += points;
-        tail.unoptimised += points;
+        tail.growth.add(points);
+    }
+
+    /// Points were written, and more may follow before anything else is seen to: those of a large document.
+    pub(super) fn wrote(&mut self, open: &OpenCollection, points: u64) {
+        self.changed(open, points);
+        if self.pause.is_none() {
+            self.optimise_grown();
+        }
     }
 
     /// Sees to what happened beside documents that came in, and to what is due.
@@ -222,9 +229,8 @@ impl<'a> Upkeep<'a> {
     /// vector, and writing beside it takes longer the more there is.
     fn optimise_grown(&mut self) {
         let least = self.shared.options.optimise_after;
-        let grown = |tail: &Tail| tail.unoptimised >= least.max(tail.optimised_at);
         let grown: Vec<CollectionId> =
-            self.tails.iter().filter(|(_, tail)| grown(tail)).map(|(id, _)| *id).collect();
+            self.tails.iter().filter(|(_, tail)| tail.growth.is_due(least)).map(|(id, _)| *id).collect();
         for id in grown {
             let Ok(Some(open)) = self.shared.opened(id) else { continue };
             let optimised = guard("optimising an index", || {
@@ -232,10 +238,7 @@ impl<'a> Upkeep<'a> {
                 Ok(open.index.len()?)
             });
             match optimised {
-                Ok(points) => {
-                    let tail = self.tails.entry(id).or_default();
-                    (tail.unoptimised, tail.optimised_at) = (0, points / 3);
-                }
+                Ok(points) => self.tails.entry(id).or_default().growth = Growth::of(points),
                 Err(trouble) => self.failed(&open, "an index could not be optimised", &trouble),
             }
         }
@@ -256,6 +259,7 @@ impl<'a> Upkeep<'a> {
 
     /// Does one step of what is left to do.
     pub(super) fn idle(&mut self) {
+        self.optimise_grown();
         for open in self.shared.all_open() {
             if !open.settled() && self.settle(&open) {
                 return;
@@ -275,7 +279,7 @@ impl<'a> Upkeep<'a> {
         match step {
             Ok(more) => {
                 if let (false, Some(tail)) = (more, self.tails.get_mut(&open.id)) {
-                    tail.unoptimised = 0;
+                    tail.growth.end();
                 }
                 let settled = |deleted: bool| open.set_settled(!more && !deleted);
                 self.board.change(|state| settled(state.deleted_from.contains(&open.id)));
@@ -309,9 +313,12 @@ impl<'a> Upkeep<'a> {
         };
         tail.weighing = Some(Weighing { average, after: after.clone() });
         let documents = view.live_documents(open.id, after.as_deref(), WEIGHED)?;
-        upsert(&*view, &*open.index, &documents, average)?;
+        let mut wrote = |points| {
+            tail.points += points;
+            tail.growth.add(points);
+        };
+        upsert(&*view, &*open.index, &documents, average, &mut wrote)?;
         tail.unflushed.get_or_insert_with(Instant::now);
-        tail.points += documents.iter().map(|document| u64::from(chunk_count(document))).sum::<u64>();
         drop(view);
         if let (WEIGHED, Some(last)) = (documents.len(), documents.last()) {
             tail.weighing = Some(Weighing { average, after: Some(last.path.clone()) });

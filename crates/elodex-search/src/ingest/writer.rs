@@ -333,9 +333,8 @@ impl<'a> Writer<'a> {
         let documents: Vec<&Document> = of_collection.iter().map(|complete| &*complete.document).collect();
         let average = self.average(open, &documents)?;
         let view = self.shared.catalog.view()?;
-        let written = upsert(&*view, &*open.index, &documents, average)?;
-        self.upkeep.changed(open, written);
-        Ok(())
+        let upkeep = &mut self.upkeep;
+        Ok(upsert(&*view, &*open.index, &documents, average, &mut |points| upkeep.wrote(open, points))?)
     }
 
     /// The average length of a chunk to assume; that of the first documents where a collection has none yet.
