@@ -5,7 +5,7 @@ mod common;
 
 use common::{Ground, eventually, long_text, metadata, named, text, wait};
 use elodex_search::ErrorKind;
-use elodex_store::{Accepted, Catalog, Error};
+use elodex_store::{Accepted, Catalog, Error, IndexBackend};
 use elodex_types::{ChunkId, Content, CreateCollection, IndexStatus, NewDocument};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -401,13 +401,19 @@ fn whole_documents_are_one_chunk_each() {
 }
 
 #[test]
-fn the_index_is_optimised_while_a_large_document_is_written() {
+fn the_index_is_optimised_while_a_large_document_is_written_and_while_it_is_made_again() {
     let mut ground = Ground::new();
     ground.options.optimise_after = 300;
     let engine = ground.open();
     engine.create_collection(&named("c")).unwrap();
-    let optimised = Arc::new(AtomicUsize::new(0));
-    let (hooks, seen) = (Arc::clone(&ground.hooks), Arc::clone(&optimised));
+    // From the first points to the document's publishing the writing thread does nothing else.
+    let (first, last) = (Arc::new(AtomicUsize::new(usize::MAX)), Arc::new(AtomicUsize::new(0)));
+    let (hooks, seen) = (Arc::clone(&ground.hooks), Arc::clone(&first));
+    ground.hooks.before("upsert", move || {
+        seen.fetch_min(hooks.calls("optimise"), Ordering::SeqCst);
+        Ok(())
+    });
+    let (hooks, seen) = (Arc::clone(&ground.hooks), Arc::clone(&last));
     ground.hooks.before("publish", move || {
         seen.store(hooks.calls("optimise"), Ordering::SeqCst);
         Ok(())
@@ -416,6 +422,22 @@ fn the_index_is_optimised_while_a_large_document_is_written() {
     wait(&engine, "c");
     let chunks = engine.status(Some("c")).unwrap().num_chunks;
     assert!(chunks > 600, "{chunks} are not many chunks");
-    assert!(optimised.load(Ordering::SeqCst) > 0, "not before the document was whole");
+    assert!(last.load(Ordering::SeqCst) > first.load(Ordering::SeqCst), "not before the document was whole");
+    ground.assert_in_step("c");
+
+    drop(engine);
+    ground.backend.remove(ground.collection("c").id).unwrap();
+    let before = ground.hooks.calls("optimise");
+    let flushed = Arc::new(AtomicUsize::new(usize::MAX));
+    let (hooks, seen) = (Arc::clone(&ground.hooks), Arc::clone(&flushed));
+    // An index that was made again is flushed before anybody else has it.
+    ground.hooks.before("flush", move || {
+        seen.fetch_min(hooks.calls("optimise"), Ordering::SeqCst);
+        Ok(())
+    });
+    let engine = ground.open();
+    wait(&engine, "c");
+    let flushed = flushed.load(Ordering::SeqCst);
+    assert!(flushed != usize::MAX && flushed > before, "not before the index was whole");
     ground.assert_in_step("c");
 }

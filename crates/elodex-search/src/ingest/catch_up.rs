@@ -29,8 +29,8 @@ pub(crate) fn catch_up(
         collection,
         index,
         average: collection.average_terms,
-        growth: Growth::default(),
-        least: shared.options.optimise_after,
+        growth: Some(Growth::default()),
+        optimise_after: shared.options.optimise_after,
     };
     if fresh || state.average.is_none() {
         let counts = view.counts(collection.id).map_err(error::of)?;
@@ -94,9 +94,9 @@ struct CatchUp<'a> {
     collection: &'a Collection,
     index: &'a dyn ChunkIndex,
     average: Option<f32>,
-    growth: Growth,
-    /// Points after which it is optimised.
-    least: u64,
+    /// `None` once it could not be optimised.
+    growth: Option<Growth>,
+    optimise_after: u64,
 }
 
 impl CatchUp<'_> {
@@ -135,20 +135,20 @@ impl CatchUp<'_> {
     }
 
     fn write(&mut self, documents: &[Document], outcome: &mut Outcome) -> elodex_store::Result<()> {
-        let Self { index, growth, least, .. } = self;
+        let Self { index, growth, optimise_after, .. } = self;
         let mut wrote = |points| {
             outcome.written += points;
-            growth.add(points);
-            if !growth.is_due(*least) {
-                return;
-            }
-            match index.optimise().and_then(|_| index.len()) {
-                Ok(points) => *growth = Growth::of(points),
-                Err(error) => {
-                    // It can be written and searched as it is, only more slowly.
-                    tracing::warn!(error = error.report(), "an index could not be optimised");
-                    *least = u64::MAX;
-                }
+            let Some(grown) = growth.as_mut() else { return };
+            grown.add(points);
+            if grown.is_due(*optimise_after) {
+                // One that cannot be is written and searched as it is, only more slowly.
+                *growth = match index.optimise().and_then(|_| index.len()) {
+                    Ok(points) => Some(Growth::of(points)),
+                    Err(error) => {
+                        tracing::warn!(error = error.report(), "an index could not be optimised");
+                        None
+                    }
+                };
             }
         };
         // Without an average there is no live chunk, so none to weigh.

@@ -259,6 +259,7 @@ impl<'a> Upkeep<'a> {
 
     /// Does one step of what is left to do.
     pub(super) fn idle(&mut self) {
+        // Points that are weighed anew are written like new ones.
         self.optimise_grown();
         for open in self.shared.all_open() {
             if !open.settled() && self.settle(&open) {

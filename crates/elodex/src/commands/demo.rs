@@ -8,7 +8,7 @@ use crate::library::{self, Library as _, Local};
 use crate::settings::{DataDir, Origin, Settings};
 use crate::{output, sample, store, view};
 use anyhow::Context as _;
-use elodex_eval::{Protocol, Qrels};
+use elodex_eval::Protocol;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -102,7 +102,7 @@ fn questions() -> anyhow::Result<Vec<Question>> {
 
 fn ask(target: &Local) -> anyhow::Result<()> {
     let rerank = target.has_reranker()?;
-    let (questions, qrels) = (questions()?, labels()?);
+    let (questions, qrels) = (questions()?, sample::qrels()?);
     for (number, id) in QUESTIONS.iter().enumerate() {
         let question = questions.iter().find(|question| question.id == *id).context("no such question")?;
         let body = json!({
@@ -134,10 +134,6 @@ fn ask(target: &Local) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn labels() -> anyhow::Result<Qrels> {
-    Ok(Qrels::parse("the sample", sample::QRELS)?)
-}
-
 /// What the second stage is worth on all of the sample's questions: ten prove nothing.
 fn measure(target: &Local) -> anyhow::Result<()> {
     if !target.has_reranker()? {
@@ -153,9 +149,11 @@ fn measure(target: &Local) -> anyhow::Result<()> {
     }
     let places = Places { usual: Place::of(target, COLLECTION)?, named: Vec::new() };
     let conditions = Conditions::of_documents(DEPTH, 0);
-    output::note("\nasking all labelled questions of the help centre, without and with the second stage");
+    output::note(format!(
+        "\nasking all labelled questions of the help centre, without and with the second stage on the first {DEPTH}"
+    ));
     for (texts, language) in [(english, "in English"), (others, "in other languages")] {
-        let qrels = labels()?.of_queries(|query| texts.contains_key(query))?;
+        let qrels = sample::qrels()?.of_queries(|query| texts.contains_key(query))?;
         let questions = Questions::gather(qrels, texts, None, &Protocol::default(), |_| true)?;
         let Lift { queries, alone, reranked, difference } =
             Lift::measure(target, &places, &questions, &conditions)?;

@@ -2,7 +2,6 @@
 
 use crate::sample;
 use anyhow::{Context as _, bail, ensure};
-use elodex_eval::Qrels;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::path::Path;
@@ -68,7 +67,7 @@ pub(crate) fn built_in(limit: usize) -> anyhow::Result<Vec<Sample>> {
         Ok(records.into_iter().map(|record| (record.id, record.text)).collect())
     };
     let (texts, queries) = (records(sample::CORPUS)?, records(sample::QUERIES)?);
-    let qrels = Qrels::parse("the sample", sample::QRELS)?;
+    let qrels = sample::qrels()?;
     let mut samples = Vec::new();
     for (query, judged) in qrels.queries() {
         let documents = judged.keys().filter_map(|document| texts.get(document));

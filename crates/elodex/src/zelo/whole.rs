@@ -36,8 +36,15 @@ struct Whole {
     calibration_error_before: f64,
     calibration_error_after: f64,
     model: PathBuf,
-    test_split: String,
-    test: Lift,
+    test: Test,
+}
+
+/// The lift on a split.
+#[derive(Serialize)]
+struct Test {
+    split: String,
+    #[serde(flatten)]
+    lift: Lift,
 }
 
 pub(crate) fn run(work: &Work<'_>, arguments: &RunArgs) -> anyhow::Result<()> {
@@ -75,7 +82,7 @@ pub(crate) fn run(work: &Work<'_>, arguments: &RunArgs) -> anyhow::Result<()> {
     }
     export::write(work, &run, &arguments.export(&target))?;
     let limit = arguments.limit.map(|limit| limit as usize);
-    let test = lift(work, &run, &arguments.test_split, limit, &target)?;
+    let lift = lift(work, &run, &arguments.test_split, limit, &target)?;
 
     let whole = Whole {
         folder: run.shown().to_string(),
@@ -85,10 +92,9 @@ pub(crate) fn run(work: &Work<'_>, arguments: &RunArgs) -> anyhow::Result<()> {
         calibration_error_before: calibrated.error_before,
         calibration_error_after: calibrated.error_after,
         model: target,
-        test_split: arguments.test_split.clone(),
-        test,
+        test: Test { split: arguments.test_split.clone(), lift },
     };
-    let Lift { queries, alone, reranked, difference } = &whole.test;
+    let Lift { queries, alone, reranked, difference } = &whole.test.lift;
     let rows = [
         row("run", &whole.folder),
         row("battles", whole.battles),
@@ -113,7 +119,7 @@ fn write_sample(folder: &Path, arguments: &RunArgs) -> anyhow::Result<PathBuf> {
         "the help centre has the splits `train` and `test`; name others together with --data"
     );
     let data = folder.join("data");
-    let qrels = Qrels::parse("the sample", sample::QRELS)?;
+    let qrels = sample::qrels()?;
     let mut splits = ["query-id\tcorpus-id\tscore\n".to_owned(), "query-id\tcorpus-id\tscore\n".to_owned()];
     for (query, judged) in qrels.queries() {
         let is_test = Sha256::digest(query)[0].is_multiple_of(TEST_SHARE);
