@@ -28,6 +28,8 @@ pub enum ErrorKind {
     Unsupported,
     /// Numbers that are none: a loss or a gradient.
     Diverged,
+    /// A GPU that is not there, or whose memory is full.
+    Device,
     /// Ours.
     Bug,
 }
@@ -42,7 +44,7 @@ impl Kind for ErrorKind {
             | ErrorKind::Diverged => Fault::User,
             ErrorKind::Changed | ErrorKind::Locked => Fault::Conflict,
             ErrorKind::Judge | ErrorKind::Budget => Fault::Upstream,
-            ErrorKind::Cancelled => Fault::Unavailable,
+            ErrorKind::Cancelled | ErrorKind::Device => Fault::Unavailable,
             ErrorKind::Io | ErrorKind::Bug => Fault::Bug,
         }
     }

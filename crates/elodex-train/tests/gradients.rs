@@ -68,19 +68,19 @@ fn a_cross_encoder_gives_the_logits_of_inference_and_their_gradients() {
     let (reranker, encoded) = pairs(&files);
     let mut network = CrossEncoder::load(&files, Kernels::detect(), 1).unwrap();
     let expected = reranker.logits(&encoded.iter().collect::<Vec<_>>(), Parallelism::Pool).unwrap();
-    let (logits, tape) = network.forward(Batch::new(&encoded));
+    let (logits, tape) = network.forward(Batch::new(&encoded)).unwrap();
     for (logit, expected) in logits.iter().zip(&expected) {
         assert!((logit - expected).abs() < 1e-5, "{logits:?} are not {expected:?}");
     }
 
     let weights = [3.0, -2.0, 5.0, 4.0];
     let mut gradients = network.parameters.zeros();
-    network.backward(tape, &weights, &mut gradients);
+    network.backward(tape, &weights, &mut gradients).unwrap();
     let other = network.clone();
     check_along_gradients(&mut network.parameters, &gradients, |parameters| {
         let mut network = other.clone();
         network.parameters = parameters.clone();
-        let (logits, _) = network.forward(Batch::new(&encoded));
+        let (logits, _) = network.forward(Batch::new(&encoded)).unwrap();
         logits.iter().zip(weights).map(|(logit, weight)| f64::from(*logit) * f64::from(weight)).sum()
     });
 }
@@ -101,19 +101,19 @@ fn check_bi_encoder(files: &ModelFiles) {
     let width = embedder.info().dimensions[0];
     let expected =
         embedder.embed(&encoded.iter().collect::<Vec<_>>(), width, Parallelism::Pool).unwrap().concat();
-    let (vectors, tape) = network.forward(Batch::new(&encoded));
+    let (vectors, tape) = network.forward(Batch::new(&encoded)).unwrap();
     for (value, expected) in vectors.iter().zip(&expected) {
         assert!((value - expected).abs() < 1e-6, "{value} is not {expected}");
     }
 
     let weights: Vec<f32> = (0..vectors.len()).map(|index| (index as f32 * 0.7).sin() * 3.0).collect();
     let mut gradients = network.parameters.zeros();
-    network.backward(tape, weights.clone(), &mut gradients);
+    network.backward(tape, weights.clone(), &mut gradients).unwrap();
     let other = network.clone();
     check_along_gradients(&mut network.parameters, &gradients, |parameters| {
         let mut network = other.clone();
         network.parameters = parameters.clone();
-        let (vectors, _) = network.forward(Batch::new(&encoded));
+        let (vectors, _) = network.forward(Batch::new(&encoded)).unwrap();
         vectors.iter().zip(&weights).map(|(value, weight)| f64::from(*value) * f64::from(*weight)).sum()
     });
 }
@@ -127,9 +127,9 @@ fn gradients_do_not_depend_on_the_number_of_threads() {
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let (logits, tape) = network.forward(Batch::new(many.iter().copied()));
+            let (logits, tape) = network.forward(Batch::new(many.iter().copied())).unwrap();
             let mut gradients = network.parameters.zeros();
-            network.backward(tape, &logits, &mut gradients);
+            network.backward(tape, &logits, &mut gradients).unwrap();
             gradients
         })
     };

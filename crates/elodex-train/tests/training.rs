@@ -93,7 +93,7 @@ fn a_reranker_learns_and_what_it_becomes_is_written() {
     export_reranker(&source, student.parameters(), "---\nlicense: apache-2.0\n---\n", &target).unwrap();
     let written = Reranker::load(&ModelFiles::open(&target).unwrap(), Kernels::detect()).unwrap();
     let group = &groups(3)[2];
-    let expected = student.judge(&[&student.prepare(group).unwrap()]).remove(0).1;
+    let expected = student.judge(&[&student.prepare(group).unwrap()]).unwrap().remove(0).1;
     let query = written.prepare_query(&group.query).unwrap();
     for (document, expected) in group.documents.iter().zip(expected) {
         let window = written.prepare_document(&query, &document.text, TruncationPolicy::Error).unwrap();
@@ -130,7 +130,7 @@ fn an_embedder_learns_with_prompts_and_widths() {
         written.embed(&[&text], width, Parallelism::Pool).unwrap().remove(0)
     };
     let query = embed(&group.query, Role::Query);
-    let expected = student.judge(&[&student.prepare(group).unwrap()]).remove(0).1;
+    let expected = student.judge(&[&student.prepare(group).unwrap()]).unwrap().remove(0).1;
     for (document, expected) in group.documents.iter().zip(expected) {
         let vector = embed(&document.text, Role::Document);
         let cosine: f32 = query.iter().zip(&vector).map(|(a, b)| a * b).sum();

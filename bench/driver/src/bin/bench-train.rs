@@ -37,10 +37,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let start = Instant::now();
         let loss = setup.runtime.install(|| {
             gradients.clear();
-            let loss = student.learn(&batch, 1.0, &mut gradients);
+            let loss = student.learn(&batch, 1.0, &mut gradients)?;
             optimiser.step(student.parameters_mut(), &gradients, LEARNING_RATE, 1.0);
-            loss
-        });
+            Ok::<_, elodex_train::Error>(loss)
+        })?;
         Ok(Answer {
             seconds: start.elapsed().as_secs_f64(),
             pairs: groups.iter().map(|group| group.documents.len()).sum(),

@@ -1,7 +1,11 @@
 //! A transformer encoder, forwards with everything kept that the way back needs, and backwards.
 
+#[cfg(any(test, feature = "cuda"))]
+mod graph;
+
 use super::attention::Heads;
 use super::cannot;
+use super::device::Device;
 use super::layers::{Context, Linear, Norm};
 use super::parameters::{Gradients, Key, Parameter, Parameters};
 use crate::{Error, ErrorKind, Result};
@@ -22,6 +26,7 @@ pub(crate) struct Encoder {
     embedding_norm: Norm,
     layers: Vec<Layer>,
     kernels: Kernels,
+    pub(super) device: Device,
 }
 
 #[derive(Debug, Clone)]
@@ -76,10 +81,15 @@ impl Batch {
 #[derive(Debug)]
 pub(super) struct Tape {
     batch: Batch,
-    wanted: Wanted,
-    embedding_sum: Vec<f32>,
-    layers: Vec<LayerTape>,
     output: Vec<f32>,
+    kept: Kept,
+}
+
+#[derive(Debug)]
+enum Kept {
+    Kernels { wanted: Wanted, embedding_sum: Vec<f32>, layers: Vec<LayerTape> },
+    #[cfg(any(test, feature = "cuda"))]
+    Graph(graph::Graph),
 }
 
 #[derive(Debug)]
@@ -156,7 +166,17 @@ impl Encoder {
         }
         let heads = Heads { heads: spec.heads, head_dim: spec.head_dim, scale: spec.attention_scale };
         let kernels = backbone.kernels();
-        Ok(Self { spec: spec.clone(), heads, tokens, positions, segments, embedding_norm, layers, kernels })
+        Ok(Self {
+            spec: spec.clone(),
+            heads,
+            tokens,
+            positions,
+            segments,
+            embedding_norm,
+            layers,
+            kernels,
+            device: Device::Cpu,
+        })
     }
 
     /// Width of a token vector.
@@ -174,8 +194,52 @@ impl Encoder {
         self.kernels
     }
 
+    /// Where it computes.
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// Runs `batch`, within the current rayon pool.
-    pub(super) fn forward(&self, parameters: &Parameters, batch: Batch, wanted: Wanted) -> Tape {
+    ///
+    /// # Errors
+    /// [`ErrorKind::Device`], of a device other than the CPU.
+    pub(super) fn forward(&self, parameters: &Parameters, batch: Batch, wanted: Wanted) -> Result<Tape> {
+        match &self.device {
+            Device::Cpu => Ok(self.forward_on_kernels(parameters, batch, wanted)),
+            #[cfg(any(test, feature = "cuda"))]
+            Device::Candle(device) => {
+                let run = graph::Graph::run(self, device, parameters, &batch, wanted);
+                let run = run.and_then(|graph| Ok((graph.output()?, graph)));
+                let (output, graph) = run.map_err(|error| failed(&batch, error))?;
+                Ok(Tape { batch, output, kept: Kept::Graph(graph) })
+            }
+        }
+    }
+
+    /// From the gradient by [`Tape::output`], adds those by the encoder's parameters to `gradients`.
+    ///
+    /// # Errors
+    /// As [`Self::forward`].
+    pub(super) fn backward(
+        &self,
+        parameters: &Parameters,
+        tape: Tape,
+        gradient: Vec<f32>,
+        gradients: &mut Gradients,
+    ) -> Result<()> {
+        let Tape { batch, kept, .. } = tape;
+        match kept {
+            Kept::Kernels { wanted, embedding_sum, layers } => {
+                let way = (wanted, embedding_sum, layers);
+                self.backward_on_kernels(parameters, &batch, way, gradient, gradients);
+                Ok(())
+            }
+            #[cfg(any(test, feature = "cuda"))]
+            Kept::Graph(graph) => graph.backward(gradient, gradients).map_err(|error| failed(&batch, error)),
+        }
+    }
+
+    fn forward_on_kernels(&self, parameters: &Parameters, batch: Batch, wanted: Wanted) -> Tape {
         let context = Context { kernels: self.kernels, parameters };
         let eps = self.spec.norm_eps;
         let embedding_sum = self.embed(parameters, &batch);
@@ -205,20 +269,19 @@ impl Encoder {
             let input = std::mem::replace(&mut hidden, output);
             layers.push(LayerTape { input, qkv, attended, attention_sum, middle, up, feed_forward_sum });
         }
-        Tape { batch, wanted, embedding_sum, layers, output: hidden }
+        Tape { batch, output: hidden, kept: Kept::Kernels { wanted, embedding_sum, layers } }
     }
 
-    /// From the gradient by [`Tape::output`], adds those by the encoder's parameters to `gradients`.
-    pub(super) fn backward(
+    fn backward_on_kernels(
         &self,
         parameters: &Parameters,
-        tape: Tape,
+        batch: &Batch,
+        (wanted, embedding_sum, tapes): (Wanted, Vec<f32>, Vec<LayerTape>),
         mut gradient: Vec<f32>,
         gradients: &mut Gradients,
     ) {
         let context = Context { kernels: self.kernels, parameters };
         let eps = self.spec.norm_eps;
-        let Tape { batch, wanted, embedding_sum, layers: tapes, .. } = tape;
         for (index, (layer, tape)) in self.layers.iter().zip(tapes).enumerate().rev() {
             layer.feed_forward_norm.backward(context, &tape.feed_forward_sum, eps, &mut gradient, gradients);
             let activated = self.activate(&tape.up);
@@ -229,14 +292,14 @@ impl Encoder {
             let mut by_attended =
                 layer.attention_out.backward(context, &tape.attended, &gradient, None, gradients);
             if wanted == Wanted::First && index + 1 == self.layers.len() {
-                by_attended = self.spread_first_rows(&batch, &by_attended);
-                gradient = self.spread_first_rows(&batch, &gradient);
+                by_attended = self.spread_first_rows(batch, &by_attended);
+                gradient = self.spread_first_rows(batch, &gradient);
             }
             let by_qkv = self.heads.backward(self.kernels, &tape.qkv, &batch.offsets, &by_attended);
             gradient = layer.qkv.backward(context, &tape.input, &by_qkv, Some(&gradient), gradients);
         }
         self.embedding_norm.backward(context, &embedding_sum, eps, &mut gradient, gradients);
-        self.spread_embeddings(&batch, &gradient, gradients);
+        self.spread_embeddings(batch, &gradient, gradients);
     }
 
     /// Sum of each token's embeddings, `[tokens, hidden]`.
@@ -315,6 +378,17 @@ impl Encoder {
         }
         rows
     }
+}
+
+#[cfg(any(test, feature = "cuda"))]
+fn failed(batch: &Batch, error: candle_core::Error) -> Error {
+    let message = format!(
+        "the device cannot run {} texts of {} tokens together; train with fewer queries or documents of a step, or fewer \
+         tokens of each",
+        batch.offsets.len() - 1,
+        batch.ids.len()
+    );
+    Error::new(ErrorKind::Device, message).caused_by(error)
 }
 
 /// A token's rows of the tables.

@@ -1,10 +1,11 @@
-//! Transformer encoders that can be trained: forward and backward passes on the CPU kernels.
+//! Transformer encoders that can be trained: forward and backward passes on the CPU kernels, or by candle on a GPU.
 //!
 //! The shape of a network and the names of its weights come from [`elodex_models`], which also runs what training
 //! writes: there is no second description of an architecture here, only its derivative. Gradients are tested against
 //! differences of the loss.
 
 mod attention;
+mod device;
 mod encoder;
 mod heads;
 mod layers;
@@ -12,6 +13,7 @@ mod parameters;
 
 pub(crate) use heads::normalise_backward;
 
+pub use device::Device;
 pub use encoder::Batch;
 pub use parameters::{Gradients, Key, Parameter, Parameters};
 
@@ -93,16 +95,29 @@ impl CrossEncoder {
         &self.encoder
     }
 
+    /// The same, with its encoder there.
+    #[must_use]
+    pub fn on(mut self, device: Device) -> Self {
+        self.encoder.device = device;
+        self
+    }
+
     /// One logit for each pair of `batch`, within the current rayon pool.
-    pub fn forward(&self, batch: Batch) -> (Vec<f32>, CrossTape) {
-        let encoder = self.encoder.forward(&self.parameters, batch, Wanted::First);
+    ///
+    /// # Errors
+    /// [`ErrorKind::Device`], of a device other than the CPU.
+    pub fn forward(&self, batch: Batch) -> Result<(Vec<f32>, CrossTape)> {
+        let encoder = self.encoder.forward(&self.parameters, batch, Wanted::First)?;
         let (logits, classifier) =
             self.classifier.forward(self.encoder.kernels(), &self.parameters, encoder.output());
-        (logits, CrossTape { encoder, classifier })
+        Ok((logits, CrossTape { encoder, classifier }))
     }
 
     /// From the gradient by the logits, adds those by all parameters to `gradients`.
-    pub fn backward(&self, tape: CrossTape, by_logits: &[f32], gradients: &mut Gradients) {
+    ///
+    /// # Errors
+    /// As [`Self::forward`].
+    pub fn backward(&self, tape: CrossTape, by_logits: &[f32], gradients: &mut Gradients) -> Result<()> {
         let CrossTape { encoder, classifier } = tape;
         let by_first = self.classifier.backward(
             self.encoder.kernels(),
@@ -112,7 +127,7 @@ impl CrossEncoder {
             by_logits,
             gradients,
         );
-        self.encoder.backward(&self.parameters, encoder, by_first, gradients);
+        self.encoder.backward(&self.parameters, encoder, by_first, gradients)
     }
 }
 
@@ -162,24 +177,42 @@ impl BiEncoder {
         &self.encoder
     }
 
+    /// The same, with its encoder there.
+    #[must_use]
+    pub fn on(mut self, device: Device) -> Self {
+        self.encoder.device = device;
+        self
+    }
+
     /// A vector of length 1 for each text of `batch`, `[texts, hidden]`, within the current rayon pool.
-    pub fn forward(&self, batch: Batch) -> (Vec<f32>, BiTape) {
+    ///
+    /// # Errors
+    /// [`ErrorKind::Device`], of a device other than the CPU.
+    pub fn forward(&self, batch: Batch) -> Result<(Vec<f32>, BiTape)> {
         let width = self.encoder.hidden();
-        let encoder = self.encoder.forward(&self.parameters, batch, Wanted::All);
+        let encoder = self.encoder.forward(&self.parameters, batch, Wanted::All)?;
         let means = heads::mean(encoder.output(), encoder.batch().offsets(), width);
         let mut vectors = means.clone();
         for vector in vectors.chunks_exact_mut(width) {
             self.encoder.kernels().l2_normalize(vector);
         }
-        (vectors, BiTape { encoder, means })
+        Ok((vectors, BiTape { encoder, means }))
     }
 
     /// From the gradient by the vectors, adds those by all parameters to `gradients`.
-    pub fn backward(&self, tape: BiTape, mut by_vectors: Vec<f32>, gradients: &mut Gradients) {
+    ///
+    /// # Errors
+    /// As [`Self::forward`].
+    pub fn backward(
+        &self,
+        tape: BiTape,
+        mut by_vectors: Vec<f32>,
+        gradients: &mut Gradients,
+    ) -> Result<()> {
         let width = self.encoder.hidden();
         heads::normalise_backward(&tape.means, &mut by_vectors, width);
         let by_hidden = heads::mean_backward(&by_vectors, tape.encoder.batch().offsets(), width);
-        self.encoder.backward(&self.parameters, tape.encoder, by_hidden, gradients);
+        self.encoder.backward(&self.parameters, tape.encoder, by_hidden, gradients)
     }
 }
 

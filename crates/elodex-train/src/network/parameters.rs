@@ -36,6 +36,12 @@ impl Parameters {
         Key(self.0.len() - 1)
     }
 
+    /// One of them.
+    #[cfg(any(test, feature = "cuda"))]
+    pub(super) fn parameter(&self, key: Key) -> &Parameter {
+        &self.0[key.0]
+    }
+
     /// In the order they were added.
     pub fn iter(&self) -> impl Iterator<Item = &Parameter> {
         self.0.iter()

@@ -3,7 +3,7 @@
 use super::groups::Group;
 use super::loss::{Objective, logit, softmax};
 use super::prepared::Prepared;
-use crate::network::{BiEncoder, CrossEncoder, Gradients, Parameters, cannot, normalise_backward};
+use crate::network::{BiEncoder, CrossEncoder, Device, Gradients, Parameters, cannot, normalise_backward};
 use crate::{Error, ErrorKind, Result};
 use elodex_kernels::Kernels;
 use elodex_models::Encoded;
@@ -20,10 +20,19 @@ pub trait Student {
     fn prepare(&self, group: &Group) -> Result<Prepared>;
 
     /// Adds the gradient of the mean loss over `groups`, times `share`, to `gradients`; that mean.
-    fn learn(&self, groups: &[&Prepared], share: f32, gradients: &mut Gradients) -> f64;
+    ///
+    /// # Errors
+    /// [`ErrorKind::Device`], of a device other than the CPU.
+    fn learn(&self, groups: &[&Prepared], share: f32, gradients: &mut Gradients) -> Result<f64>;
 
     /// The loss of each group and the scores of its documents.
-    fn judge(&self, groups: &[&Prepared]) -> Vec<(f64, Vec<f32>)>;
+    ///
+    /// # Errors
+    /// As [`Self::learn`].
+    fn judge(&self, groups: &[&Prepared]) -> Result<Vec<(f64, Vec<f32>)>>;
+
+    /// Tokens that it takes at once, at most, where groups can be told apart.
+    fn batch_tokens(&self) -> usize;
 
     /// Its weights.
     fn parameters(&self) -> &Parameters;
@@ -65,6 +74,12 @@ impl RerankStudent {
         Ok(Self { network, tokenizer, objective, max_tokens })
     }
 
+    /// The same, with its encoder there.
+    #[must_use]
+    pub fn on(self, device: Device) -> Self {
+        Self { network: self.network.on(device), ..self }
+    }
+
     /// Loss, scores and gradient by the scores of each group.
     fn compare(&self, groups: &[&Prepared], logits: &[f32]) -> Vec<(f64, Vec<f32>, Vec<f32>)> {
         let mut rest = logits;
@@ -98,19 +113,23 @@ impl Student for RerankStudent {
         Ok(Prepared { query: None, documents, targets: targets(group) })
     }
 
-    fn learn(&self, groups: &[&Prepared], share: f32, gradients: &mut Gradients) -> f64 {
-        let (logits, tape) = self.network.forward(Prepared::batch(groups));
+    fn learn(&self, groups: &[&Prepared], share: f32, gradients: &mut Gradients) -> Result<f64> {
+        let (logits, tape) = self.network.forward(Prepared::batch(groups))?;
         let compared = self.compare(groups, &logits);
         let factor = share / groups.len() as f32;
         let by_logits: Vec<f32> =
             compared.iter().flat_map(|(_, _, gradient)| gradient).map(|value| value * factor).collect();
-        self.network.backward(tape, &by_logits, gradients);
-        compared.iter().map(|(loss, ..)| loss).sum::<f64>() / groups.len() as f64
+        self.network.backward(tape, &by_logits, gradients)?;
+        Ok(compared.iter().map(|(loss, ..)| loss).sum::<f64>() / groups.len() as f64)
     }
 
-    fn judge(&self, groups: &[&Prepared]) -> Vec<(f64, Vec<f32>)> {
-        let (logits, _) = self.network.forward(Prepared::batch(groups));
-        self.compare(groups, &logits).into_iter().map(|(loss, scores, _)| (loss, scores)).collect()
+    fn judge(&self, groups: &[&Prepared]) -> Result<Vec<(f64, Vec<f32>)>> {
+        let (logits, _) = self.network.forward(Prepared::batch(groups))?;
+        Ok(self.compare(groups, &logits).into_iter().map(|(loss, scores, _)| (loss, scores)).collect())
+    }
+
+    fn batch_tokens(&self) -> usize {
+        self.network.encoder().device().batch_tokens()
     }
 
     fn parameters(&self) -> &Parameters {
@@ -167,6 +186,12 @@ impl EmbedStudent {
         }
         let tokenizer = load_tokenizer(files)?;
         Ok(Self { network, tokenizer, prompts, max_tokens, temperature, widths })
+    }
+
+    /// The same, with its encoder there.
+    #[must_use]
+    pub fn on(self, device: Device) -> Self {
+        Self { network: self.network.on(device), ..self }
     }
 
     fn encode(&self, prompt: Option<&str>, text: &str) -> Result<Encoded> {
@@ -302,17 +327,21 @@ impl Student for EmbedStudent {
         Ok(Prepared { query: Some(query), documents, targets: targets(group) })
     }
 
-    fn learn(&self, groups: &[&Prepared], share: f32, gradients: &mut Gradients) -> f64 {
-        let (vectors, tape) = self.network.forward(Prepared::batch(groups));
+    fn learn(&self, groups: &[&Prepared], share: f32, gradients: &mut Gradients) -> Result<f64> {
+        let (vectors, tape) = self.network.forward(Prepared::batch(groups))?;
         let (results, mut by_vectors) = self.compare(groups, &vectors);
         by_vectors.iter_mut().for_each(|value| *value *= share);
-        self.network.backward(tape, by_vectors, gradients);
-        results.iter().map(|(loss, _)| loss).sum::<f64>() / groups.len() as f64
+        self.network.backward(tape, by_vectors, gradients)?;
+        Ok(results.iter().map(|(loss, _)| loss).sum::<f64>() / groups.len() as f64)
     }
 
-    fn judge(&self, groups: &[&Prepared]) -> Vec<(f64, Vec<f32>)> {
-        let (vectors, _) = self.network.forward(Prepared::batch(groups));
-        self.compare(groups, &vectors).0
+    fn judge(&self, groups: &[&Prepared]) -> Result<Vec<(f64, Vec<f32>)>> {
+        let (vectors, _) = self.network.forward(Prepared::batch(groups))?;
+        Ok(self.compare(groups, &vectors).0)
+    }
+
+    fn batch_tokens(&self) -> usize {
+        self.network.encoder().device().batch_tokens()
     }
 
     fn parameters(&self) -> &Parameters {

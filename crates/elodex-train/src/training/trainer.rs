@@ -15,10 +15,6 @@ use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-/// Tokens that are run through the network at once, at most, where groups can be told apart: activations of one take
-/// 48 bytes per hidden unit and layer, and a larger batch is no faster.
-const MICRO_BATCH_TOKENS: usize = 4096;
-
 /// How to train.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
@@ -74,12 +70,13 @@ pub struct Outcome {
 /// Both sets were prepared by this student.
 ///
 /// `start` says what decides the result beside settings and groups: the model that the student began as, and how it
-/// reads them. A folder in which the same training was begun goes on where it stopped, to the same bits as without the stop.
+/// reads them. A folder in which the same training was begun goes on where it stopped, on the CPU to the same bits as
+/// without the stop.
 /// `progress` sees every step; when it breaks, the state is kept.
 ///
 /// # Errors
 /// Settings that cannot be meant; a folder of another training ([`ErrorKind::Changed`]); a loss or gradient that is
-/// no number ([`ErrorKind::Diverged`]), with the last whole state kept; files that cannot be written;
+/// no number ([`ErrorKind::Diverged`]), with the last whole state kept; a device that fails; files that cannot be written;
 /// [`ErrorKind::Cancelled`].
 pub fn train(
     student: &mut impl Student,
@@ -106,7 +103,7 @@ pub fn train(
     while state.step < plan.steps && state.worse < settings.patience {
         let step = plan.groups(state.step, settings, &train.prepared);
         gradients.clear();
-        let loss = learn(student, &step, &mut gradients);
+        let loss = learn(student, &step, &mut gradients)?;
         let norm = gradients.norm();
         if !loss.is_finite() || !norm.is_finite() {
             let message = format!(
@@ -134,7 +131,7 @@ pub fn train(
             dev: None,
         };
         if evaluated {
-            let quality = evaluate(student, &dev.prepared, settings.groups);
+            let quality = evaluate(student, &dev.prepared, settings.groups)?;
             if state.best.is_none_or(|(best, _)| quality.loss < best) {
                 state.best = Some((quality.loss, state.step));
                 state.worse = 0;
@@ -157,7 +154,7 @@ pub fn train(
         }
     }
     read_best(folder, student.parameters_mut())?;
-    let best = evaluate(student, &dev.prepared, settings.groups);
+    let best = evaluate(student, &dev.prepared, settings.groups)?;
     let best_step = state.best.map_or(state.step, |(_, step)| step);
     Ok(Outcome { steps: state.step, best_step, best, stopped_early: state.step < plan.steps })
 }
@@ -210,13 +207,13 @@ impl Plan {
 }
 
 /// One step's gradient; its mean loss.
-fn learn(student: &impl Student, groups: &[&Prepared], gradients: &mut Gradients) -> f64 {
+fn learn(student: &impl Student, groups: &[&Prepared], gradients: &mut Gradients) -> Result<f64> {
     let mut loss = 0.0;
     for batch in batches(student, groups) {
         let share = batch.len() as f32 / groups.len() as f32;
-        loss += student.learn(batch, share, gradients) * f64::from(share);
+        loss += student.learn(batch, share, gradients)? * f64::from(share);
     }
-    loss
+    Ok(loss)
 }
 
 /// Runs of groups that fit a micro-batch; all at once where they need each other.
@@ -227,7 +224,7 @@ fn batches<'a, 'b>(student: &impl Student, groups: &'a [&'b Prepared]) -> Vec<&'
     let mut batches = Vec::new();
     let (mut first, mut tokens) = (0, 0);
     for (index, group) in groups.iter().enumerate() {
-        if index > first && tokens + group.tokens() > MICRO_BATCH_TOKENS {
+        if index > first && tokens + group.tokens() > student.batch_tokens() {
             batches.push(&groups[first..index]);
             (first, tokens) = (index, 0);
         }
@@ -238,12 +235,12 @@ fn batches<'a, 'b>(student: &impl Student, groups: &'a [&'b Prepared]) -> Vec<&'
 }
 
 /// How well the student does on these groups, taken as many at a time as a step has.
-fn evaluate(student: &impl Student, groups: &[Prepared], at_a_time: usize) -> Quality {
+fn evaluate(student: &impl Student, groups: &[Prepared], at_a_time: usize) -> Result<Quality> {
     let mut judged = Vec::with_capacity(groups.len());
     for part in groups.chunks(at_a_time) {
         let part: Vec<&Prepared> = part.iter().collect();
         for batch in batches(student, &part) {
-            judged.extend(student.judge(batch));
+            judged.extend(student.judge(batch)?);
         }
     }
     let judged = || judged.iter().zip(groups);
@@ -253,7 +250,7 @@ fn evaluate(student: &impl Student, groups: &[Prepared], at_a_time: usize) -> Qu
         let scored = judged().map(|((_, scores), group)| (scores.as_slice(), group.targets()));
         quality.calibration = Some(Calibration::of(scored));
     }
-    quality
+    Ok(quality)
 }
 
 /// Hash of everything that decides the result.

@@ -344,6 +344,9 @@ pub(crate) struct TrainArgs {
     /// Of an embedder's softmax over cosines.
     #[arg(long, value_name = "NUMBER", default_value_t = 0.05)]
     pub(crate) temperature: f32,
+    /// Where the network is trained: `cpu`, or `cuda` and `cuda:1` for a GPU, in builds with the feature `cuda`.
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub(crate) device: String,
     /// Forget the training of this kind that is in the run.
     #[arg(long)]
     pub(crate) begin_again: bool,
@@ -435,6 +438,9 @@ pub(crate) struct RunArgs {
     /// Highest learning rate.
     #[arg(long, value_name = "NUMBER", default_value_t = 5e-5)]
     pub(crate) learning_rate: f32,
+    /// Where the network is trained: `cpu`, or `cuda` and `cuda:1` for a GPU, in builds with the feature `cuda`.
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub(crate) device: String,
     /// Decides what is drawn.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     pub(crate) seed: u64,

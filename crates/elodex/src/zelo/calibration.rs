@@ -58,7 +58,7 @@ pub(crate) fn of(work: &Work<'_>, run: &RunFolder) -> anyhow::Result<Calibrated>
     let mut scored: Vec<Scored> = Vec::new();
     for group in &dev {
         let prepared = student.prepare(group)?;
-        let (_, logits) = engine.runtime.install(|| student.judge(&[&prepared])).remove(0);
+        let (_, logits) = engine.runtime.install(|| student.judge(&[&prepared]))?.remove(0);
         scored.push((logits, prepared.targets().to_vec()));
     }
     let flat = |scored: &[Scored]| -> Scored {

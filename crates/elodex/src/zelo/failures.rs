@@ -87,7 +87,7 @@ fn find(work: &Work<'_>, run: &RunFolder, below: usize) -> anyhow::Result<Found>
             documents.push(Target { text, target: 0.0 });
         }
         let prepared = student.prepare(&Group { query: text, documents })?;
-        let (_, scores) = engine.runtime.install(|| student.judge(&[&prepared])).remove(0);
+        let (_, scores) = engine.runtime.install(|| student.judge(&[&prepared]))?.remove(0);
         let mut order: Vec<usize> = (0..ranking.len()).collect();
         order.sort_by(|one, other| scores[*other].total_cmp(&scores[*one]));
         let place = order.iter().position(|index| is_best(&ranking[*index]));

@@ -13,6 +13,7 @@ use elodex_kernels::Kernels;
 use elodex_models::bundle;
 use elodex_models::files::{ModelFiles, Prompts};
 use elodex_train::ErrorKind;
+use elodex_train::network::Device;
 use elodex_train::training::{
     EmbedStudent, Group, Objective, Outcome, PreparedSet, Progress, Quality, RerankStudent, Settings,
     Student, read_best, read_log, split, train as learn_groups,
@@ -130,6 +131,7 @@ pub(crate) fn train(work: &Work<'_>, arguments: &TrainArgs) -> anyhow::Result<()
 
 /// Trains, or goes on.
 pub(crate) fn learn(work: &Work<'_>, run: &RunFolder, arguments: &TrainArgs) -> anyhow::Result<Trained> {
+    let device = Device::named(&arguments.device)?;
     let folder = run.file(arguments.kind.name());
     if arguments.begin_again && folder.is_dir() {
         std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove `{}`", folder.display()))?;
@@ -155,9 +157,9 @@ pub(crate) fn learn(work: &Work<'_>, run: &RunFolder, arguments: &TrainArgs) -> 
     let place = Place { record: &record, folder: &folder };
     engine.runtime.install(|| match record.kind {
         Kind::Reranker | Kind::Pairwise => {
-            place.go(record.rerank_student(&files, engine.kernels)?, &train, &dev)
+            place.go(record.rerank_student(&files, engine.kernels)?.on(device), &train, &dev)
         }
-        Kind::Embedder => place.go(record.embed_student(&files, engine.kernels)?, &train, &dev),
+        Kind::Embedder => place.go(record.embed_student(&files, engine.kernels)?.on(device), &train, &dev),
     })
 }
 

@@ -226,6 +226,7 @@ impl RunArgs {
             document_prompt: None,
             widths: Vec::new(),
             temperature: 0.05,
+            device: self.device.clone(),
             begin_again: false,
         }
     }

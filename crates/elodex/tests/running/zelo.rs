@@ -232,6 +232,8 @@ fn what_cannot_be_meant_names_the_way_out() {
     let cross = golden("bert_cross");
     let stderr = place.refused(&["train", "reranker", "--folder", "run", "--model", &cross]);
     assert!(stderr.contains("elodex zelo fit"), "{stderr}");
+    let on_a_gpu = ["train", "reranker", "--folder", "run", "--model", &cross, "--device", "cuda"];
+    assert!(place.refused(&on_a_gpu).contains("--features cuda"));
     assert!(
         place
             .refused(&["export", "reranker", "--folder", "run", "--target", "x"])
