@@ -25,7 +25,7 @@ pub struct SearchOptions {
     /// How often what was indexed is written through to disk, at the latest.
     pub flush_interval: Duration,
     /// Points written to an index after which it is optimised, though more are on their way; a third of those it has,
-    /// where that is more.
+    /// where that is more and writing did not take as long as optimising did last.
     pub optimise_after: u64,
     /// The chat model that rewrites conversations.
     pub rewriter: Option<RewriterOptions>,

@@ -22,6 +22,9 @@ const BUILD_BEAM: usize = 256;
 /// Kilobytes of vectors beyond which segments are not merged: what is added to a collection of any size makes graphs of
 /// this size again, not of all of it. Some 340,000 vectors of 384 components.
 const LARGEST_MERGED_KB: usize = 512 << 10;
+/// Points of a segment from which on it is optimised, however short their vectors: lists of terms that can be added to become
+/// slow to add to.
+const OPTIMISED_POINTS: usize = 13_000;
 /// Part of a segment that was removed or replaced from which on an optimisation writes it anew.
 const REMOVED_PART: f64 = 0.1;
 /// Points of a segment below which it is not written anew for what was removed.
@@ -52,7 +55,9 @@ fn config(spec: &IndexSpec, options: EdgeOptions) -> Result<EdgeConfig> {
         // One large segment is searched faster than several, and its term statistics are whole.
         default_segment_number: Some(1),
         max_segment_size: Some(LARGEST_MERGED_KB),
-        indexing_threshold: Some(options.graph_threshold_kb),
+        indexing_threshold: Some(
+            options.graph_threshold_kb.min(OPTIMISED_POINTS * spec.dimensions * 4 / 1_024),
+        ),
         deleted_threshold: Some(REMOVED_PART),
         vacuum_min_vector_number: Some(VACUUMED_POINTS),
         ..EdgeOptimizersConfig::default()

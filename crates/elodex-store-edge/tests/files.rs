@@ -65,6 +65,18 @@ fn graphs_and_bytes_are_made_beyond_the_threshold() {
 }
 
 #[test]
+fn many_short_vectors_are_optimised_before_they_take_much_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = EdgeBackend::open(folder.path()).unwrap().open(ONE, &spec(Precision::F32)).unwrap().index;
+    index.upsert(&points(0..12_000)).unwrap();
+    assert!(!index.optimise().unwrap());
+    // 3,500 kB
+    index.upsert(&points(12_000..14_000)).unwrap();
+    assert!(index.optimise().unwrap());
+    assert!(!index.optimise().unwrap());
+}
+
+#[test]
 fn an_empty_index_is_small() {
     let folder = tempfile::tempdir().unwrap();
     let backend = EdgeBackend::open(folder.path()).unwrap();

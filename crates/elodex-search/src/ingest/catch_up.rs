@@ -136,14 +136,14 @@ impl CatchUp<'_> {
 
     fn write(&mut self, documents: &[Document], outcome: &mut Outcome) -> elodex_store::Result<()> {
         let Self { index, growth, optimise_after, .. } = self;
-        let mut wrote = |points| {
+        let mut wrote = |points, took| {
             outcome.written += points;
             let Some(grown) = growth.as_mut() else { return };
-            grown.add(points);
+            grown.add(points, took);
             if grown.is_due(*optimise_after) {
                 // One that cannot be is written and searched as it is, only more slowly.
-                *growth = match index.optimise().and_then(|_| index.len()) {
-                    Ok(points) => Some(Growth::of(points)),
+                *growth = match Growth::after_optimising(*index) {
+                    Ok(growth) => Some(growth),
                     Err(error) => {
                         tracing::warn!(error = error.report(), "an index could not be optimised");
                         None

@@ -5,6 +5,7 @@ use elodex_store::{CatalogView, ChunkIndex, Document, Error, ErrorKind, Point, R
 use elodex_types::{ChunkId, Revision};
 use std::borrow::Borrow;
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 /// Points written at once: a few megabytes at the widest vectors.
 const POINTS: u32 = 256;
@@ -50,16 +51,22 @@ fn points(
     rows.map(point).collect()
 }
 
-/// Writes the points of documents whose vectors are stored. `wrote` is told of some points at a time: one document may have
-/// many.
+/// Writes the points of documents whose vectors are stored. `wrote` is told of some points at a time, and how long the index
+/// took for them: one document may have many.
 pub(super) fn upsert<D: Borrow<Document>>(
     view: &dyn CatalogView,
     index: &dyn ChunkIndex,
     documents: &[D],
     average: f32,
-    wrote: &mut dyn FnMut(u64),
+    wrote: &mut dyn FnMut(u64, Duration),
 ) -> Result<()> {
     let mut waiting: Vec<Point> = Vec::new();
+    let mut write = |points: &[Point]| -> Result<()> {
+        let started = Instant::now();
+        index.upsert(points)?;
+        wrote(points.len() as u64, started.elapsed());
+        Ok(())
+    };
     for document in documents {
         let document = document.borrow();
         let count = chunk_count(document);
@@ -69,17 +76,12 @@ pub(super) fn upsert<D: Borrow<Document>>(
             waiting.extend(points(view, document, start..end, average)?);
             start = end;
             if waiting.len() >= POINTS as usize {
-                index.upsert(&waiting)?;
-                wrote(waiting.len() as u64);
+                write(&waiting)?;
                 waiting.clear();
             }
         }
     }
-    if !waiting.is_empty() {
-        index.upsert(&waiting)?;
-        wrote(waiting.len() as u64);
-    }
-    Ok(())
+    if waiting.is_empty() { Ok(()) } else { write(&waiting) }
 }
 
 /// Removes the chunks of revisions, given with their number, from an index.

@@ -86,20 +86,20 @@ impl<'a> Upkeep<'a> {
         (flush.min().map(|at| at.max(not_before)), (!self.at_rest).then_some(idle))
     }
 
-    /// Points were written.
-    pub(super) fn changed(&mut self, open: &OpenCollection, points: u64) {
+    /// Points were written, and the index took so long for them.
+    pub(super) fn changed(&mut self, open: &OpenCollection, points: u64, took: Duration) {
         open.set_settled(false);
         self.at_rest = false;
         self.changed = Instant::now();
         let tail = self.tails.entry(open.id).or_default();
         tail.unflushed.get_or_insert(self.changed);
         tail.points += points;
-        tail.growth.add(points);
+        tail.growth.add(points, took);
     }
 
     /// Points were written, and more may follow before anything else is seen to: those of a large document.
-    pub(super) fn wrote(&mut self, open: &OpenCollection, points: u64) {
-        self.changed(open, points);
+    pub(super) fn wrote(&mut self, open: &OpenCollection, points: u64, took: Duration) {
+        self.changed(open, points, took);
         if self.pause.is_none() {
             self.optimise_grown();
         }
@@ -233,12 +233,8 @@ impl<'a> Upkeep<'a> {
             self.tails.iter().filter(|(_, tail)| tail.growth.is_due(least)).map(|(id, _)| *id).collect();
         for id in grown {
             let Ok(Some(open)) = self.shared.opened(id) else { continue };
-            let optimised = guard("optimising an index", || {
-                open.index.optimise()?;
-                Ok(open.index.len()?)
-            });
-            match optimised {
-                Ok(points) => self.tails.entry(id).or_default().growth = Growth::of(points),
+            match guard("optimising an index", || Ok(Growth::after_optimising(&*open.index)?)) {
+                Ok(growth) => self.tails.entry(id).or_default().growth = growth,
                 Err(trouble) => self.failed(&open, "an index could not be optimised", &trouble),
             }
         }
@@ -314,9 +310,9 @@ impl<'a> Upkeep<'a> {
         };
         tail.weighing = Some(Weighing { average, after: after.clone() });
         let documents = view.live_documents(open.id, after.as_deref(), WEIGHED)?;
-        let mut wrote = |points| {
+        let mut wrote = |points, took| {
             tail.points += points;
-            tail.growth.add(points);
+            tail.growth.add(points, took);
         };
         upsert(&*view, &*open.index, &documents, average, &mut wrote)?;
         tail.unflushed.get_or_insert_with(Instant::now);

@@ -279,7 +279,7 @@ impl<'a> Writer<'a> {
                 let now = self.shared.catalog.view()?.revision(document.revision)?;
                 if !now.is_some_and(|now| now.live) && self.shared.opened(open.id)?.is_some() {
                     remove(&*open.index, &[(document.revision, chunk_count(document))])?;
-                    self.upkeep.changed(open, 0);
+                    self.upkeep.changed(open, 0, Duration::ZERO);
                 }
                 Ok(())
             });
@@ -334,7 +334,8 @@ impl<'a> Writer<'a> {
         let average = self.average(open, &documents)?;
         let view = self.shared.catalog.view()?;
         let upkeep = &mut self.upkeep;
-        Ok(upsert(&*view, &*open.index, &documents, average, &mut |points| upkeep.wrote(open, points))?)
+        let mut wrote = |points, took| upkeep.wrote(open, points, took);
+        Ok(upsert(&*view, &*open.index, &documents, average, &mut wrote)?)
     }
 
     /// The average length of a chunk to assume; that of the first documents where a collection has none yet.

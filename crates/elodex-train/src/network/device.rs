@@ -37,14 +37,16 @@ impl Device {
     #[cfg(feature = "cuda")]
     fn cuda(ordinal: usize) -> Result<Self> {
         candle_core::Device::new_cuda(ordinal).map(Self::Candle).map_err(|error| {
-            let message = format!("cannot use the GPU `cuda:{ordinal}`; train with --device cpu, or see nvidia-smi");
+            let message =
+                format!("cannot use the GPU `cuda:{ordinal}`; train with --device cpu, or see nvidia-smi");
             Error::new(ErrorKind::Device, message).caused_by(error)
         })
     }
 
     #[cfg(not(feature = "cuda"))]
     fn cuda(_: usize) -> Result<Self> {
-        let message = "this build trains on the CPU alone; build it with `cargo build --release --features cuda`";
+        let message =
+            "this build trains on the CPU alone; build it with `cargo build --release --features cuda`";
         Err(Error::new(ErrorKind::Unsupported, message))
     }
 

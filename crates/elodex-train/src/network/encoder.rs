@@ -87,7 +87,11 @@ pub(super) struct Tape {
 
 #[derive(Debug)]
 enum Kept {
-    Kernels { wanted: Wanted, embedding_sum: Vec<f32>, layers: Vec<LayerTape> },
+    Kernels {
+        wanted: Wanted,
+        embedding_sum: Vec<f32>,
+        layers: Vec<LayerTape>,
+    },
     #[cfg(any(test, feature = "cuda"))]
     Graph(graph::Graph),
 }

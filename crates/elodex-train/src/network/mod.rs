@@ -203,12 +203,7 @@ impl BiEncoder {
     ///
     /// # Errors
     /// As [`Self::forward`].
-    pub fn backward(
-        &self,
-        tape: BiTape,
-        mut by_vectors: Vec<f32>,
-        gradients: &mut Gradients,
-    ) -> Result<()> {
+    pub fn backward(&self, tape: BiTape, mut by_vectors: Vec<f32>, gradients: &mut Gradients) -> Result<()> {
         let width = self.encoder.hidden();
         heads::normalise_backward(&tape.means, &mut by_vectors, width);
         let by_hidden = heads::mean_backward(&by_vectors, tape.encoder.batch().offsets(), width);

@@ -50,7 +50,8 @@ impl Graph {
         // Its gradient by the output is `by_output`.
         let found = (&self.output * by_output)?.sum_all()?.backward()?;
         for (key, weight) in &self.weights {
-            let gradient = found.get(weight).ok_or_else(|| candle_core::Error::msg("a weight without a gradient"))?;
+            let gradient =
+                found.get(weight).ok_or_else(|| candle_core::Error::msg("a weight without a gradient"))?;
             add(&mut gradients[*key], &gradient.flatten_all()?.to_vec1::<f32>()?);
         }
         Ok(())
