@@ -45,8 +45,7 @@ impl Device {
 
     #[cfg(not(feature = "cuda"))]
     fn cuda(_: usize) -> Result<Self> {
-        let message =
-            "this build trains on the CPU alone; build it with `cargo build --release --features cuda`";
+        let message = "this build trains on the CPU alone; build it with `cargo build --release -p elodex --features cuda`";
         Err(Error::new(ErrorKind::Unsupported, message))
     }
 
