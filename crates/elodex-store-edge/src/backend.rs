@@ -11,8 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// How indexes are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EdgeOptions {
-    /// Kilobytes of vectors from which on a segment gets a graph, or 13,000 vectors where that is less; below, all its vectors
-    /// are compared.
+    /// Kilobytes of vectors from which on a segment is searched by its graph; below, all its vectors are compared.
     pub graph_threshold_kb: usize,
 }
 

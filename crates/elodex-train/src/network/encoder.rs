@@ -87,13 +87,16 @@ pub(super) struct Tape {
 
 #[derive(Debug)]
 enum Kept {
-    Kernels {
-        wanted: Wanted,
-        embedding_sum: Vec<f32>,
-        layers: Vec<LayerTape>,
-    },
+    Kernels(Activations),
     #[cfg(any(test, feature = "cuda"))]
     Graph(graph::Graph),
+}
+
+#[derive(Debug)]
+struct Activations {
+    wanted: Wanted,
+    embedding_sum: Vec<f32>,
+    layers: Vec<LayerTape>,
 }
 
 #[derive(Debug)]
@@ -233,9 +236,8 @@ impl Encoder {
     ) -> Result<()> {
         let Tape { batch, kept, .. } = tape;
         match kept {
-            Kept::Kernels { wanted, embedding_sum, layers } => {
-                let way = (wanted, embedding_sum, layers);
-                self.backward_on_kernels(parameters, &batch, way, gradient, gradients);
+            Kept::Kernels(activations) => {
+                self.backward_on_kernels(parameters, &batch, activations, gradient, gradients);
                 Ok(())
             }
             #[cfg(any(test, feature = "cuda"))]
@@ -273,18 +275,19 @@ impl Encoder {
             let input = std::mem::replace(&mut hidden, output);
             layers.push(LayerTape { input, qkv, attended, attention_sum, middle, up, feed_forward_sum });
         }
-        Tape { batch, output: hidden, kept: Kept::Kernels { wanted, embedding_sum, layers } }
+        Tape { batch, output: hidden, kept: Kept::Kernels(Activations { wanted, embedding_sum, layers }) }
     }
 
     fn backward_on_kernels(
         &self,
         parameters: &Parameters,
         batch: &Batch,
-        (wanted, embedding_sum, tapes): (Wanted, Vec<f32>, Vec<LayerTape>),
+        activations: Activations,
         mut gradient: Vec<f32>,
         gradients: &mut Gradients,
     ) {
         let context = Context { kernels: self.kernels, parameters };
+        let Activations { wanted, embedding_sum, layers: tapes } = activations;
         let eps = self.spec.norm_eps;
         for (index, (layer, tape)) in self.layers.iter().zip(tapes).enumerate().rev() {
             layer.feed_forward_norm.backward(context, &tape.feed_forward_sum, eps, &mut gradient, gradients);

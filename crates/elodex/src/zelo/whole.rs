@@ -14,6 +14,7 @@ use anyhow::{Context as _, bail, ensure};
 use elodex_eval::Qrels;
 use elodex_server::ModelKind;
 use elodex_train::fit::{DEFAULT_PRIOR, DEFAULT_SPREAD};
+use elodex_train::network::Device;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
@@ -48,6 +49,8 @@ struct Test {
 }
 
 pub(crate) fn run(work: &Work<'_>, arguments: &RunArgs) -> anyhow::Result<()> {
+    // Training comes after minutes of other steps.
+    Device::named(&arguments.device)?;
     let folder = &arguments.run.folder;
     let data = match &arguments.data {
         Some(data) => data.clone(),

@@ -234,6 +234,8 @@ fn what_cannot_be_meant_names_the_way_out() {
     assert!(stderr.contains("elodex zelo fit"), "{stderr}");
     let on_a_gpu = ["train", "reranker", "--folder", "run", "--model", &cross, "--device", "cuda"];
     assert!(place.refused(&on_a_gpu).contains("--features cuda"));
+    assert!(place.refused(&["run", "--folder", "other", "--device", "cuda"]).contains("--features cuda"));
+    assert!(!place.path("other").exists(), "refused after other steps");
     assert!(
         place
             .refused(&["export", "reranker", "--folder", "run", "--target", "x"])
