@@ -123,12 +123,15 @@ fn grid(row_blocks: usize, most_row_blocks: usize, panels: usize, threads: usize
     if threads <= 1 {
         return (row_blocks, 1);
     }
-    // A few tasks per thread even out what the threads lose to other work. Rows are cut first, since every block
-    // of rows is copied once per block of columns.
-    let wanted = 3 * threads;
-    let row_blocks = row_blocks.max(wanted.min(most_row_blocks));
-    let column_blocks = wanted.div_ceil(row_blocks).min(panels);
-    (row_blocks, column_blocks)
+    // Two tasks per thread even out what the threads lose to other work.
+    let wanted = 2 * threads;
+    if most_row_blocks >= threads {
+        // Every block of rows is copied once per block of columns, so where the rows are enough for all only they are cut.
+        let shared = wanted.min(most_row_blocks / threads * threads);
+        return (row_blocks.next_multiple_of(threads).max(shared), 1);
+    }
+    let row_blocks = row_blocks.max(most_row_blocks);
+    (row_blocks, wanted.div_ceil(row_blocks).min(panels))
 }
 
 /// Rows and columns of the tiles of an instruction set.
@@ -146,5 +149,27 @@ impl Operation for TileShape {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> Shape {
         Shape { rows: S::TILE_ROWS, int_rows: S::INT_TILE_ROWS, columns: columns::<S>() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grid;
+
+    #[test]
+    fn rows_are_cut_alone_where_they_are_enough_for_all_threads() {
+        assert_eq!(grid(1, 2, 12, 2), (2, 1));
+        assert_eq!(grid(2, 5, 12, 2), (4, 1));
+        assert_eq!(grid(3, 10, 12, 2), (4, 1));
+        assert_eq!(grid(9, 40, 12, 4), (12, 1));
+        assert_eq!(grid(2, 5, 12, 4), (4, 1));
+    }
+
+    #[test]
+    fn few_rows_share_out_columns() {
+        assert_eq!(grid(1, 0, 12, 2), (1, 4));
+        assert_eq!(grid(1, 2, 12, 8), (2, 8));
+        assert_eq!(grid(1, 0, 3, 8), (1, 3));
+        assert_eq!(grid(4, 9, 12, 1), (4, 1));
     }
 }
