@@ -10,8 +10,8 @@ const LAYERS: usize = 6;
 const HEADS: usize = 12;
 const HIDDEN: usize = 384;
 const INTERMEDIATE: usize = 4 * HIDDEN;
-/// Rows that the engine takes from attention's output to the next layer's input at a time where a thread has a micro-batch
-/// of its own.
+/// Rows that the engine (`exec/pass.rs` of elodex-models) takes from attention's output to the next layer's input at a time
+/// where a thread has a micro-batch of its own.
 const FEED_FORWARD_ROWS: usize = 48;
 /// Passes through all layers; of each stage the median is told.
 const PASSES: usize = 201;
@@ -19,10 +19,10 @@ const PASSES: usize = 201;
 /// Stages of a layer.
 const STAGES: [&str; 6] = ["qkv", "attention", "attention's out", "up, GELU", "down", "norms"];
 
-/// How a micro-batch runs.
+/// A micro-batch of one text, and how it runs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Work {
-    pub(crate) sequences: usize,
+    /// Tokens.
     pub(crate) length: usize,
     /// On a thread of its own, every thread with another one; else one shared by all threads.
     pub(crate) parallelism: Parallelism,
@@ -55,16 +55,9 @@ pub(crate) fn print(
     work: Work,
     ceilings: &Ceilings,
 ) {
-    let Work { sequences, length, parallelism } = work;
+    let Work { length, parallelism } = work;
     let threads = pool.current_num_threads();
-    let tokens = sequences * length;
-    let medians = || {
-        let passes: Vec<[f64; 6]> = (0..PASSES).map(|_| pass(kernels, precision, weights, work)).collect();
-        std::array::from_fn(|stage| {
-            let mut seconds: Vec<f64> = passes.iter().map(|pass| pass[stage]).collect();
-            *seconds.select_nth_unstable_by(PASSES / 2, f64::total_cmp).1
-        })
-    };
+    let medians = || stage_medians(kernels, precision, weights, work);
     let (copies, seconds, how) = match parallelism {
         Parallelism::Serial => {
             let of_threads: Vec<[f64; 6]> = pool.broadcast(|_| medians());
@@ -75,9 +68,9 @@ pub(crate) fn print(
     };
     let all: f64 = seconds.iter().sum();
     println!(
-        "{precision} layers, {sequences} x {length} tokens, {how}: {:.3} ms, {:.0} tokens/s",
+        "{precision} layers, {length} tokens, {how}: {:.3} ms, {:.0} tokens/s",
         1e3 * all,
-        (copies * tokens) as f64 / all
+        (copies * length) as f64 / all
     );
     println!(
         "  {:<16}{:>7}{:>10}{:>10}{:>9}{:>15}",
@@ -91,8 +84,8 @@ pub(crate) fn print(
         println!(
             "  {name:<16}{:>5.1} %{:>10.0}{:>10.0}{:>9.0}{:>13.1} %",
             100.0 * seconds[stage] / all,
-            1e-3 * cost.operations / (tokens * LAYERS) as f64,
-            (cost.weights + cost.activations) / (tokens * LAYERS) as f64,
+            1e-3 * cost.operations / (length * LAYERS) as f64,
+            (cost.weights + cost.activations) / (length * LAYERS) as f64,
             1e-9 * cost.operations * copies as f64 / seconds[stage],
             100.0 * bound / seconds[stage],
         );
@@ -112,7 +105,7 @@ struct Cost {
 
 impl Cost {
     fn of(stage: usize, weights: &Weights, work: Work) -> Self {
-        let tokens = work.sequences * work.length;
+        let tokens = work.length;
         let linear = |index: usize, residual: usize| {
             let weight = &weights.layers[0][index];
             let (n, k) = (weight.n(), weight.k());
@@ -120,7 +113,7 @@ impl Cost {
         };
         let (operations, weights, activations) = match stage {
             0 => linear(0, 0),
-            1 => (4 * tokens * work.length * HIDDEN, 0, 4 * tokens * 4 * HIDDEN),
+            1 => (4 * tokens * tokens * HIDDEN, 0, 4 * tokens * 4 * HIDDEN),
             2 => linear(1, HIDDEN),
             3 => linear(2, 0),
             4 => linear(3, HIDDEN),
@@ -140,28 +133,63 @@ impl Cost {
     }
 }
 
+/// Seconds that each stage takes in all layers, at the median of many passes.
+fn stage_medians(kernels: Kernels, precision: Precision, weights: &Weights, work: Work) -> [f64; 6] {
+    let mut buffers = Buffers::new(work);
+    let passes: Vec<[f64; 6]> =
+        (0..PASSES).map(|_| pass(kernels, precision, weights, work, &mut buffers)).collect();
+    std::array::from_fn(|stage| {
+        let mut seconds: Vec<f64> = passes.iter().map(|pass| pass[stage]).collect();
+        *seconds.select_nth_unstable_by(PASSES / 2, f64::total_cmp).1
+    })
+}
+
+/// What the engine keeps between batches, too.
+struct Buffers {
+    hidden: Vec<f32>,
+    qkv: Vec<f32>,
+    attended: Vec<f32>,
+    other: Vec<f32>,
+    wide: Vec<f32>,
+    /// Rows between attention and the next layer at a time.
+    rows: usize,
+}
+
+impl Buffers {
+    fn new(Work { length, parallelism }: Work) -> Self {
+        let rows = match parallelism {
+            Parallelism::Serial => FEED_FORWARD_ROWS.min(length),
+            Parallelism::Pool => length,
+        };
+        Self {
+            hidden: values(length * HIDDEN),
+            qkv: vec![0.0; length * 3 * HIDDEN],
+            attended: vec![0.0; length * HIDDEN],
+            other: vec![0.0; rows * HIDDEN],
+            wide: vec![0.0; rows * INTERMEDIATE],
+            rows,
+        }
+    }
+}
+
 /// Seconds of each stage in one pass through all layers.
-fn pass(kernels: Kernels, precision: Precision, weights: &Weights, work: Work) -> [f64; 6] {
-    let Work { sequences, length, parallelism } = work;
-    let tokens = sequences * length;
+fn pass(
+    kernels: Kernels,
+    precision: Precision,
+    weights: &Weights,
+    Work { length, parallelism }: Work,
+    buffers: &mut Buffers,
+) -> [f64; 6] {
+    let Buffers { hidden, qkv, attended, other, wide, rows } = buffers;
     let mut seconds = [0.0; 6];
     let mut timed = |stage: usize, run: &mut dyn FnMut()| {
         let started = Instant::now();
         run();
         seconds[stage] += started.elapsed().as_secs_f64();
     };
-    let offsets: Vec<usize> = (0..=sequences).map(|sequence| sequence * length).collect();
+    let offsets = [0, length];
     let ones = vec![1.0; HIDDEN];
     let bias = vec![0.25; INTERMEDIATE];
-    let mut hidden = values(tokens * HIDDEN);
-    let mut qkv = vec![0.0; tokens * 3 * HIDDEN];
-    let mut attended = vec![0.0; tokens * HIDDEN];
-    let rows = match parallelism {
-        Parallelism::Serial => FEED_FORWARD_ROWS.min(tokens),
-        Parallelism::Pool => tokens,
-    };
-    let mut other = vec![0.0; rows * HIDDEN];
-    let mut wide = vec![0.0; rows * INTERMEDIATE];
     for [to_qkv, out, up, down] in &weights.layers {
         let linear =
             |input: &[f32], weight: &PackedMatrix, activation, residual: Option<&[f32]>, to: &mut [f32]| {
@@ -169,9 +197,9 @@ fn pass(kernels: Kernels, precision: Precision, weights: &Weights, work: Work) -
                     Epilogue { bias: Some(&bias[..weight.n().min(INTERMEDIATE)]), activation, residual };
                 kernels.linear(input, input.len() / weight.k(), weight, epilogue, to, parallelism);
             };
-        timed(0, &mut || linear(&hidden, to_qkv, Activation::Identity, None, &mut qkv));
+        timed(0, &mut || linear(hidden, to_qkv, Activation::Identity, None, qkv));
         let attention = Attention {
-            qkv: &qkv,
+            qkv,
             offsets: &offsets,
             heads: HEADS,
             kv_heads: HEADS,
@@ -182,8 +210,8 @@ fn pass(kernels: Kernels, precision: Precision, weights: &Weights, work: Work) -
             window: None,
             relative_bias: None,
         };
-        timed(1, &mut || kernels.attention(&attention, &mut attended, parallelism));
-        for (hidden, attended) in hidden.chunks_mut(rows * HIDDEN).zip(attended.chunks(rows * HIDDEN)) {
+        timed(1, &mut || kernels.attention(&attention, attended, parallelism));
+        for (hidden, attended) in hidden.chunks_mut(*rows * HIDDEN).zip(attended.chunks(*rows * HIDDEN)) {
             let other = &mut other[..hidden.len()];
             let wide = &mut wide[..hidden.len() / HIDDEN * INTERMEDIATE];
             let norm = |values: &mut [f32]| {
@@ -196,6 +224,6 @@ fn pass(kernels: Kernels, precision: Precision, weights: &Weights, work: Work) -
             timed(5, &mut || norm(hidden));
         }
     }
-    std::hint::black_box(&hidden);
+    std::hint::black_box(hidden);
     seconds
 }

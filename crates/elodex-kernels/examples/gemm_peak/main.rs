@@ -17,10 +17,10 @@ const WEIGHTS: [(usize, usize); 7] =
 const ROWS: [usize; 8] = [1, 4, 8, 16, 48, 128, 256, 512];
 /// Micro-batches of the engine: two of a large batch, a query alone, a long text alone.
 const WORK: [Work; 4] = [
-    Work { sequences: 1, length: 128, parallelism: Parallelism::Serial },
-    Work { sequences: 1, length: 256, parallelism: Parallelism::Serial },
-    Work { sequences: 1, length: 16, parallelism: Parallelism::Pool },
-    Work { sequences: 1, length: 256, parallelism: Parallelism::Pool },
+    Work { length: 128, parallelism: Parallelism::Serial },
+    Work { length: 256, parallelism: Parallelism::Serial },
+    Work { length: 16, parallelism: Parallelism::Pool },
+    Work { length: 256, parallelism: Parallelism::Pool },
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -23,7 +23,7 @@ impl Ceilings {
         let together = |work: &(dyn Fn() -> f64 + Sync)| pool.broadcast(|_| work()).into_iter().sum();
         let shared = vec![1; weights / 8];
         Self {
-            operations: 1e9 * together(&|| operations_of_one_thread(isa, precision)),
+            operations: together(&|| operations_of_one_thread(isa, precision)),
             weights: together(&|| bytes_read(&shared)),
             activations: together(&|| bytes_read(&vec![1; ACTIVATION_BYTES / 8])),
         }
@@ -64,7 +64,7 @@ pub(crate) fn best_time(mut work: impl FnMut()) -> f64 {
     best
 }
 
-/// GOP/s of products and sums that never leave the registers, on one thread.
+/// Products and sums in a second that never leave the registers, on one thread.
 fn operations_of_one_thread(isa: Isa, precision: Precision) -> f64 {
     const STEPS: usize = 200_000;
     let (operations, seconds) = match (isa, precision) {
@@ -83,7 +83,7 @@ fn operations_of_one_thread(isa: Isa, precision: Precision) -> f64 {
         }
         _ => return f64::NAN,
     };
-    1e-9 * (operations * STEPS) as f64 / seconds
+    (operations * STEPS) as f64 / seconds
 }
 
 #[cfg(target_arch = "x86_64")]

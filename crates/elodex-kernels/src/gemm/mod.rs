@@ -117,8 +117,8 @@ struct Size {
     panels: Range<usize>,
 }
 
-/// Blocks of rows and of panels to cut an output into for this many threads: at least `row_blocks`, up to
-/// `most_row_blocks` where that helps.
+/// Blocks of rows and of panels to cut an output into for this many threads: at least `row_blocks` of rows, and more of
+/// them, up to about `most_row_blocks`, before panels are cut.
 fn grid(row_blocks: usize, most_row_blocks: usize, panels: usize, threads: usize) -> (usize, usize) {
     if threads <= 1 {
         return (row_blocks, 1);
