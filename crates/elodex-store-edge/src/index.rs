@@ -23,9 +23,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 /// Candidates kept while the graph is walked, at least.
 const SEARCH_BEAM: usize = 128;
 /// Candidates kept for each result wanted, where that is more.
-const BEAM_PER_RESULT: f64 = 1.6;
+const BEAM_PER_RESULT: f64 = 1.55;
 /// Candidates of int8 vectors that are compared again as f32, for each result wanted.
-const OVERSAMPLING: f64 = 1.5;
+const OVERSAMPLING: f64 = 1.4;
 /// Points in one operation: a record of the write-ahead log.
 const POINTS_PER_OPERATION: usize = 256;
 /// Candidates fetched beyond the limit, so that of as many equal scores at the cut those with the lowest ids stay.
