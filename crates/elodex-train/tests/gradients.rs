@@ -87,7 +87,7 @@ fn a_cross_encoder_gives_the_logits_of_inference_and_their_gradients() {
 
 #[test]
 fn a_bi_encoder_gives_the_vectors_of_inference_and_their_gradients() {
-    for name in ["bert_minilm", "xlm_roberta_e5"] {
+    for name in ["bert_minilm", "bert_bge", "xlm_roberta_e5"] {
         check_bi_encoder(&golden(name));
     }
 }

@@ -131,10 +131,12 @@ impl CrossEncoder {
     }
 }
 
-/// A bi-encoder: the mean of the token vectors, of length 1.
+/// A bi-encoder: the mean of the token vectors or the first token's, of length 1.
 #[derive(Debug, Clone)]
 pub struct BiEncoder {
     encoder: Encoder,
+    /// The tokens whose vectors are averaged.
+    pooled: Wanted,
     /// Its weights.
     pub parameters: Parameters,
 }
@@ -143,33 +145,43 @@ pub struct BiEncoder {
 #[derive(Debug)]
 pub struct BiTape {
     encoder: Tape,
-    means: Vec<f32>,
+    /// Before they have length 1.
+    pooled: Vec<f32>,
 }
 
 impl BiEncoder {
-    /// That of a sentence-transformers directory with mean pooling.
+    /// That of a sentence-transformers directory with mean pooling, or that of the first token ("CLS").
     ///
     /// # Errors
     /// Another encoder than those of BERT and XLM-RoBERTa; another pooling; files that cannot be read; a bundle of 8-bit
     /// integers.
     pub fn load(files: &ModelFiles, kernels: Kernels) -> Result<Self> {
-        let trainable = files.modules.iter().all(|module| match module {
-            Module::Transformer { .. } | Module::Normalize => true,
-            Module::Pooling(pooling) => pooling.modes == [PoolingMode::Mean] && pooling.include_prompt,
-            _ => false,
-        });
-        if !trainable {
+        let refused = || {
             let message = format!(
-                "`{}` has modules other than a transformer, mean pooling and normalisation; only such embedders can be \
-                 trained",
+                "`{}` has modules other than a transformer, pooling of the mean or the first token, and normalisation; \
+                 only such embedders can be trained",
                 files.id
             );
-            return Err(Error::new(ErrorKind::Unsupported, message));
+            Error::new(ErrorKind::Unsupported, message)
+        };
+        let mut pooled = Wanted::All;
+        for module in &files.modules {
+            match module {
+                Module::Transformer { .. } | Module::Normalize => {}
+                Module::Pooling(pooling) => {
+                    pooled = match pooling.modes[..] {
+                        [PoolingMode::Mean] if pooling.include_prompt => Wanted::All,
+                        [PoolingMode::Cls] if pooling.include_prompt => Wanted::First,
+                        _ => return Err(refused()),
+                    }
+                }
+                _ => return Err(refused()),
+            }
         }
         let (store, network) = open(files, kernels)?;
         let mut parameters = Parameters::default();
         let encoder = Encoder::load(&network.backbones[0], &store, &files.id, &mut parameters)?;
-        Ok(Self { encoder, parameters })
+        Ok(Self { encoder, pooled, parameters })
     }
 
     /// Its encoder.
@@ -190,13 +202,16 @@ impl BiEncoder {
     /// [`ErrorKind::Device`], of a device other than the CPU.
     pub fn forward(&self, batch: Batch) -> Result<(Vec<f32>, BiTape)> {
         let width = self.encoder.hidden();
-        let encoder = self.encoder.forward(&self.parameters, batch, Wanted::All)?;
-        let means = heads::mean(encoder.output(), encoder.batch().offsets(), width);
-        let mut vectors = means.clone();
+        let encoder = self.encoder.forward(&self.parameters, batch, self.pooled)?;
+        let pooled = match self.pooled {
+            Wanted::All => heads::mean(encoder.output(), encoder.batch().offsets(), width),
+            Wanted::First => encoder.output().to_vec(),
+        };
+        let mut vectors = pooled.clone();
         for vector in vectors.chunks_exact_mut(width) {
             self.encoder.kernels().l2_normalize(vector);
         }
-        Ok((vectors, BiTape { encoder, means }))
+        Ok((vectors, BiTape { encoder, pooled }))
     }
 
     /// From the gradient by the vectors, adds those by all parameters to `gradients`.
@@ -205,8 +220,11 @@ impl BiEncoder {
     /// As [`Self::forward`].
     pub fn backward(&self, tape: BiTape, mut by_vectors: Vec<f32>, gradients: &mut Gradients) -> Result<()> {
         let width = self.encoder.hidden();
-        heads::normalise_backward(&tape.means, &mut by_vectors, width);
-        let by_hidden = heads::mean_backward(&by_vectors, tape.encoder.batch().offsets(), width);
+        heads::normalise_backward(&tape.pooled, &mut by_vectors, width);
+        let by_hidden = match self.pooled {
+            Wanted::All => heads::mean_backward(&by_vectors, tape.encoder.batch().offsets(), width),
+            Wanted::First => by_vectors,
+        };
         self.encoder.backward(&self.parameters, tape.encoder, by_hidden, gradients)
     }
 }

@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_bi_encoder_has_the_vectors_and_gradients_of_the_kernels() {
-        for name in ["bert_minilm", "xlm_roberta_e5"] {
+        for name in ["bert_minilm", "bert_bge", "xlm_roberta_e5"] {
             let network = BiEncoder::load(&golden(name), Kernels::detect()).unwrap();
             let run = |device| {
                 let network = network.clone().on(device);
