@@ -9,6 +9,7 @@ use elodex_train::battle::{Arena, Battle, BattleLog};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
+use std::fs::{File, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -99,6 +100,22 @@ impl RunFolder {
         }
         run.write_json("zelo.json", &beginning)?;
         Ok(Self { beginning: Some(beginning), ..run })
+    }
+
+    /// Keeps other processes from a training of this name, while the file is open: two would write over each other.
+    pub(crate) fn alone(&self, training: &str) -> anyhow::Result<File> {
+        let path = self.file(&format!("{training}.lock"));
+        let file = File::create(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => bail!(
+                "another process trains the {training} of `{}`; wait for it, or train in another folder",
+                self.path.display()
+            ),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock `{}`", path.display()))
+            }
+        }
     }
 
     /// A run that was begun.

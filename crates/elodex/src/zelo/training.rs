@@ -133,6 +133,7 @@ pub(crate) fn train(work: &Work<'_>, arguments: &TrainArgs) -> anyhow::Result<()
 pub(crate) fn learn(work: &Work<'_>, run: &RunFolder, arguments: &TrainArgs) -> anyhow::Result<Trained> {
     let device = Device::named(&arguments.device)?;
     let folder = run.file(arguments.kind.name());
+    let _alone = run.alone(arguments.kind.name())?;
     if arguments.begin_again && folder.is_dir() {
         std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove `{}`", folder.display()))?;
     }

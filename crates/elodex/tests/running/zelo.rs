@@ -430,6 +430,12 @@ fn targets_of_ones_own_need_no_candidates() {
     let small = ["--epochs", "1", "--max-tokens", "32", "--evaluate-every", "2"];
     let trained = place.zelo(&[&train[..], &small].concat());
     assert_eq!(trained["groups"].as_u64().unwrap() + trained["dev_groups"].as_u64().unwrap(), 32);
+    let other = std::fs::File::open(place.path("run/reranker.lock")).unwrap();
+    other.lock().unwrap();
+    let stderr = place.refused(&[&train[..], &small, &["--begin-again"]].concat());
+    assert!(stderr.contains("another process trains the reranker of `run`"), "{stderr}");
+    assert!(place.path("run/reranker/checkpoint.safetensors").is_file());
+    drop(other);
     place.zelo(&["calibrate", "--folder", "run"]);
     place.zelo(&["export", "reranker", "--folder", "run", "--target", "mine"]);
     let report = place.zelo(&["report", "--folder", "run"]);
