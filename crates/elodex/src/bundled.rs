@@ -41,9 +41,9 @@ macro_rules! bundled {
 
 const MODELS: [Bundled; 2] = [
     bundled!(
-        EMBEDDER, "elodex-embed-mini": "elodex.json", "README.md", "config.json", "config_sentence_transformers.json",
-        "modules.json", "sentence_bert_config.json", "1_Pooling/config.json", "special_tokens_map.json",
-        "tokenizer_config.json", "tokenizer.json", "vocab.txt", "model.safetensors"
+        EMBEDDER, "elodex-embed-mini": "elodex.json", "README.md", "config.json", "modules.json",
+        "sentence_bert_config.json", "1_Pooling/config.json", "special_tokens_map.json", "tokenizer_config.json",
+        "tokenizer.json", "model.safetensors"
     ),
     bundled!(
         RERANKER, "elodex-rerank-mini": "elodex.json", "README.md", "config.json", "special_tokens_map.json",
