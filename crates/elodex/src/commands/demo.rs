@@ -24,8 +24,8 @@ const DEPTH: usize = 50;
 /// Candidates that are looked through for the answer, as many as `elodex search` reranks.
 const CANDIDATES: usize = 100;
 
-/// Ten questions of the sample in English, two of each way of asking, in which the second stage has something to do. What
-/// it is worth is measured on all questions.
+/// Ten questions of the sample in English, two of each way of asking; in most of them the second stage has something to do.
+/// What it is worth is measured on all questions.
 const QUESTIONS: [&str; 10] = [
     "q-insurance-008",
     "q-hr-002",
