@@ -14,13 +14,26 @@ import numpy as np
 from safetensors.numpy import save_file
 
 LAYER = dict(
-    ao="attention.output.dense", aln="attention.output.LayerNorm", f1="intermediate.dense",
-    f2="output.dense", fln="output.LayerNorm",
+    ao="attention.output.dense",
+    aln="attention.output.LayerNorm",
+    f1="intermediate.dense",
+    f2="output.dense",
+    fln="output.LayerNorm",
 )
-EMBEDDINGS = dict(word_emb="word_embeddings.weight", pos_emb="position_embeddings.weight",
-                  type_emb="token_type_embeddings.weight")
-SPECIAL = dict(bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<pad>", cls_token="<s>",
-               sep_token="</s>", mask_token="<mask>")
+EMBEDDINGS = dict(
+    word_emb="word_embeddings.weight",
+    pos_emb="position_embeddings.weight",
+    type_emb="token_type_embeddings.weight",
+)
+SPECIAL = dict(
+    bos_token="<s>",
+    eos_token="</s>",
+    unk_token="<unk>",
+    pad_token="<pad>",
+    cls_token="<s>",
+    sep_token="</s>",
+    mask_token="<mask>",
+)
 
 
 def tensor(raw, t):
@@ -65,20 +78,53 @@ def main():
     kind = "embeddings.token_type_embeddings.weight"
     weights[kind] = weights[kind][:1].copy()
     save_file(weights, os.path.join(out, "model.safetensors"), metadata={"format": "pt"})
-    write("config.json", dict(
-        architectures=["RobertaModel"], model_type="roberta", hidden_size=a["hidden"], num_hidden_layers=a["layers"],
-        num_attention_heads=a["heads"], intermediate_size=a["intermediate"], hidden_act="gelu", vocab_size=a["vocab"],
-        max_position_embeddings=a["max_positions"], type_vocab_size=1, layer_norm_eps=a["layer_norm_eps"],
-        pad_token_id=1, bos_token_id=0, eos_token_id=2, hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1,
-    ))
-    module = lambda i, path, kind: dict(idx=i, name=str(i), path=path, type="sentence_transformers.models." + kind)
-    write("modules.json", [module(0, "", "Transformer"), module(1, "1_Pooling", "Pooling"), module(2, "2_Normalize", "Normalize")])
-    write("1_Pooling/config.json", dict(
-        word_embedding_dimension=a["hidden"], pooling_mode_cls_token=True, pooling_mode_mean_tokens=False,
-        pooling_mode_max_tokens=False, pooling_mode_mean_sqrt_len_tokens=False,
-    ))
+    write(
+        "config.json",
+        dict(
+            architectures=["RobertaModel"],
+            model_type="roberta",
+            hidden_size=a["hidden"],
+            num_hidden_layers=a["layers"],
+            num_attention_heads=a["heads"],
+            intermediate_size=a["intermediate"],
+            hidden_act="gelu",
+            vocab_size=a["vocab"],
+            max_position_embeddings=a["max_positions"],
+            type_vocab_size=1,
+            layer_norm_eps=a["layer_norm_eps"],
+            pad_token_id=1,
+            bos_token_id=0,
+            eos_token_id=2,
+            hidden_dropout_prob=0.1,
+            attention_probs_dropout_prob=0.1,
+        ),
+    )
+    module = lambda i, path, kind: dict(
+        idx=i, name=str(i), path=path, type="sentence_transformers.models." + kind
+    )
+    write(
+        "modules.json",
+        [
+            module(0, "", "Transformer"),
+            module(1, "1_Pooling", "Pooling"),
+            module(2, "2_Normalize", "Normalize"),
+        ],
+    )
+    write(
+        "1_Pooling/config.json",
+        dict(
+            word_embedding_dimension=a["hidden"],
+            pooling_mode_cls_token=True,
+            pooling_mode_mean_tokens=False,
+            pooling_mode_max_tokens=False,
+            pooling_mode_mean_sqrt_len_tokens=False,
+        ),
+    )
     write("sentence_bert_config.json", dict(max_seq_length=head["meta"]["max_length"], do_lower_case=False))
-    write("tokenizer_config.json", dict(tokenizer_class="RobertaTokenizerFast", model_max_length=head["meta"]["max_length"], **SPECIAL))
+    write(
+        "tokenizer_config.json",
+        dict(tokenizer_class="RobertaTokenizerFast", model_max_length=head["meta"]["max_length"], **SPECIAL),
+    )
     write("special_tokens_map.json", SPECIAL)
     open(os.path.join(out, "README.md"), "w").write("---\nlicense: apache-2.0\nlanguage: en\n---\n")
 

@@ -135,8 +135,8 @@ impl CrossEncoder {
 #[derive(Debug, Clone)]
 pub struct BiEncoder {
     encoder: Encoder,
-    /// The tokens whose vectors are averaged.
-    pooled: Wanted,
+    /// The tokens whose vectors are averaged: all, or the first alone.
+    tokens: Wanted,
     /// Its weights.
     pub parameters: Parameters,
 }
@@ -164,12 +164,12 @@ impl BiEncoder {
             );
             Error::new(ErrorKind::Unsupported, message)
         };
-        let mut pooled = Wanted::All;
+        let mut tokens = Wanted::All;
         for module in &files.modules {
             match module {
                 Module::Transformer { .. } | Module::Normalize => {}
                 Module::Pooling(pooling) => {
-                    pooled = match pooling.modes[..] {
+                    tokens = match pooling.modes[..] {
                         [PoolingMode::Mean] if pooling.include_prompt => Wanted::All,
                         [PoolingMode::Cls] if pooling.include_prompt => Wanted::First,
                         _ => return Err(refused()),
@@ -181,7 +181,7 @@ impl BiEncoder {
         let (store, network) = open(files, kernels)?;
         let mut parameters = Parameters::default();
         let encoder = Encoder::load(&network.backbones[0], &store, &files.id, &mut parameters)?;
-        Ok(Self { encoder, pooled, parameters })
+        Ok(Self { encoder, tokens, parameters })
     }
 
     /// Its encoder.
@@ -202,8 +202,8 @@ impl BiEncoder {
     /// [`ErrorKind::Device`], of a device other than the CPU.
     pub fn forward(&self, batch: Batch) -> Result<(Vec<f32>, BiTape)> {
         let width = self.encoder.hidden();
-        let encoder = self.encoder.forward(&self.parameters, batch, self.pooled)?;
-        let pooled = match self.pooled {
+        let encoder = self.encoder.forward(&self.parameters, batch, self.tokens)?;
+        let pooled = match self.tokens {
             Wanted::All => heads::mean(encoder.output(), encoder.batch().offsets(), width),
             Wanted::First => encoder.output().to_vec(),
         };
@@ -221,7 +221,7 @@ impl BiEncoder {
     pub fn backward(&self, tape: BiTape, mut by_vectors: Vec<f32>, gradients: &mut Gradients) -> Result<()> {
         let width = self.encoder.hidden();
         heads::normalise_backward(&tape.pooled, &mut by_vectors, width);
-        let by_hidden = match self.pooled {
+        let by_hidden = match self.tokens {
             Wanted::All => heads::mean_backward(&by_vectors, tape.encoder.batch().offsets(), width),
             Wanted::First => by_vectors,
         };
