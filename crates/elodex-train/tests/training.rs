@@ -91,17 +91,34 @@ fn a_reranker_learns_and_what_it_becomes_is_written() {
     let target = folder.path().join("written");
     let source = files("bert_cross");
     export_reranker(&source, student.parameters(), "---\nlicense: apache-2.0\n---\n", &target).unwrap();
-    let written = Reranker::load(&ModelFiles::open(&target).unwrap(), Kernels::detect()).unwrap();
+    check_written(&student, &target, 1e-4);
+    let taken = export_reranker(&source, student.parameters(), "", &target).unwrap_err();
+    assert_eq!(taken.kind(), ErrorKind::Request);
+}
+
+/// The reranker that was written gives the student's logits.
+fn check_written(student: &RerankStudent, written: &Path, tolerance: f32) {
+    let written = Reranker::load(&ModelFiles::open(written).unwrap(), Kernels::detect()).unwrap();
     let group = &groups(3)[2];
     let expected = student.judge(&[&student.prepare(group).unwrap()]).unwrap().remove(0).1;
     let query = written.prepare_query(&group.query).unwrap();
     for (document, expected) in group.documents.iter().zip(expected) {
         let window = written.prepare_document(&query, &document.text, TruncationPolicy::Error).unwrap();
         let logit = written.logits(&[&window[0].encoded], Parallelism::Pool).unwrap()[0];
-        assert!((logit - expected).abs() < 1e-4, "{logit} is not {expected}");
+        assert!((logit - expected).abs() < tolerance, "{logit} is not {expected}");
     }
-    let taken = export_reranker(&source, student.parameters(), "", &target).unwrap_err();
-    assert_eq!(taken.kind(), ErrorKind::Request);
+}
+
+#[test]
+fn rerankers_are_made_of_cross_encoders_and_of_encoders_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["bert_cross", "bert_minilm", "xlm_roberta_cross", "xlm_roberta_e5"] {
+        let source = files(name);
+        let student = RerankStudent::load(&source, Kernels::detect(), Objective::Both, 48, 1).unwrap();
+        let target = folder.path().join(name);
+        export_reranker(&source, student.parameters(), "", &target).unwrap();
+        check_written(&student, &target, 1e-6);
+    }
 }
 
 #[test]

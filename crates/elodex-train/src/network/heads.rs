@@ -4,10 +4,10 @@ use super::layers::{Context, Linear};
 use super::parameters::{Gradients, Parameters};
 use elodex_kernels::{Activation, Kernels};
 
-/// A cross-encoder's head: `label(tanh(pooler(x)))` of the first token's vector.
+/// A cross-encoder's head: `label(tanh(dense(x)))` of the first token's vector.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Classifier {
-    pub(super) pooler: Linear,
+    pub(super) dense: Linear,
     pub(super) label: Linear,
 }
 
@@ -27,7 +27,7 @@ impl Classifier {
         first: &[f32],
     ) -> (Vec<f32>, ClassifierTape) {
         let context = Context { kernels, parameters };
-        let pooled = self.pooler.forward(context, first, Activation::Tanh, None);
+        let pooled = self.dense.forward(context, first, Activation::Tanh, None);
         let logits = self.label.forward(context, &pooled, Activation::Identity, None);
         (logits, ClassifierTape { pooled })
     }
@@ -47,7 +47,7 @@ impl Classifier {
         for (gradient, tanh) in by_pooled.iter_mut().zip(&tape.pooled) {
             *gradient *= 1.0 - tanh * tanh;
         }
-        self.pooler.backward(context, first, &by_pooled, None, gradients)
+        self.dense.backward(context, first, &by_pooled, None, gradients)
     }
 }
 

@@ -9,9 +9,11 @@ mod device;
 mod encoder;
 mod heads;
 mod layers;
+mod naming;
 mod parameters;
 
 pub(crate) use heads::normalise_backward;
+pub(crate) use naming::Naming;
 
 pub use device::Device;
 pub use encoder::Batch;
@@ -30,7 +32,7 @@ use std::fmt::Display;
 /// Standard deviation of fresh weights, that of BERT.
 const FRESH_DEVIATION: f32 = 0.02;
 
-/// A cross-encoder: the first token's vector through BERT's pooler and a label.
+/// A cross-encoder: the first token's vector through a dense layer, tanh and a label.
 #[derive(Debug, Clone)]
 pub struct CrossEncoder {
     encoder: Encoder,
@@ -47,47 +49,35 @@ pub struct CrossTape {
 }
 
 impl CrossEncoder {
-    /// That of a model directory: a BERT cross-encoder, or a BERT whose pooler (fresh where it has none) and label
-    /// (fresh) are to be learned. `seed` decides what is fresh.
+    /// That of a model directory: a cross-encoder that is a BERT, RoBERTa or XLM-RoBERTa, or such an encoder whose head is
+    /// to be learned: fresh, but for the pooler of a BERT that has one. `seed` decides what is fresh.
     ///
     /// # Errors
-    /// Another encoder than BERT's; a head that is not BERT's; files that cannot be read; a bundle of 8-bit integers.
+    /// Another encoder; files that cannot be read; a bundle of 8-bit integers.
     pub fn load(files: &ModelFiles, kernels: Kernels, seed: u64) -> Result<Self> {
+        let naming = Naming::of(files)?;
         let (store, network) = open(files, kernels)?;
-        if files.config["model_type"] != "bert" {
-            let message = format!(
-                "`{}` is no BERT, and heads of other cross-encoders cannot be trained; start from a BERT",
-                files.id
-            );
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
         let mut parameters = Parameters::default();
         let encoder = Encoder::load(&network.backbones[0], &store, &files.id, &mut parameters)?;
         let hidden = encoder.hidden();
         let mut random = fastrand::Rng::with_seed(seed);
-        let mut head = |names: [&[&str]; 2], rows: usize, columns: usize| -> Result<Linear> {
-            let mut tensor = |candidates: &[&str], shape: Vec<usize>, deviation: f32| {
-                let name = candidates.iter().find(|name| store.shape(name).is_some());
-                let values = match name {
-                    Some(name) => store.tensor(name, &shape).map_err(cannot("read a head's weights"))?,
-                    None => fresh(shape.iter().product(), deviation, &mut random),
-                };
-                let names = vec![candidates[0].to_owned()];
-                Ok(parameters.add(Parameter { names, shape, values }))
+        let mut tensor = |candidates: &[String], shape: Vec<usize>, deviation: f32| {
+            let values = match candidates.iter().find(|name| store.shape(name).is_some()) {
+                Some(name) => store.tensor(name, &shape).map_err(cannot("read a head's weights"))?,
+                None => fresh(shape.iter().product(), deviation, &mut random),
             };
-            let weight = tensor(names[0], vec![rows, columns], FRESH_DEVIATION)?;
-            Ok(Linear { weight, bias: tensor(names[1], vec![rows], 0.0)? })
+            let names = vec![candidates[0].clone()];
+            Ok(parameters.add(Parameter { names, shape, values }))
         };
-        let pooler = head(
-            [
-                &["bert.pooler.dense.weight", "pooler.dense.weight"],
-                &["bert.pooler.dense.bias", "pooler.dense.bias"],
-            ],
-            hidden,
-            hidden,
-        )?;
-        let label = head([&["classifier.weight"], &["classifier.bias"]], 1, hidden)?;
-        Ok(Self { encoder, classifier: Classifier { pooler, label }, parameters })
+        let dense = Linear {
+            weight: tensor(&naming.dense("weight"), vec![hidden, hidden], FRESH_DEVIATION)?,
+            bias: tensor(&naming.dense("bias"), vec![hidden], 0.0)?,
+        };
+        let label = Linear {
+            weight: tensor(&[naming.label("weight")], vec![1, hidden], FRESH_DEVIATION)?,
+            bias: tensor(&[naming.label("bias")], vec![1], 0.0)?,
+        };
+        Ok(Self { encoder, classifier: Classifier { dense, label }, parameters })
     }
 
     /// Its encoder.

@@ -2,7 +2,7 @@
 
 use super::checkpoint::{self, Tensor, failed};
 use crate::Result;
-use crate::network::{Parameters, cannot};
+use crate::network::{Naming, Parameters, cannot};
 use elodex_models::bundle;
 use elodex_models::files::{ModelFiles, Prompts};
 use elodex_models::weights::WeightStore;
@@ -15,14 +15,12 @@ use std::path::Path;
 const TOKENIZER_FILES: [&str; 5] =
     ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt"];
 
-/// Where transformers looks for a BERT below a classifier.
-const BERT: &str = "bert.";
-
 /// Writes a cross-encoder with these weights, made from the model of `files`, and its model card.
 ///
 /// # Errors
-/// A target that holds something; files that cannot be read or written.
+/// A target that holds something; files that cannot be read or written; no BERT, RoBERTa or XLM-RoBERTa.
 pub fn export_reranker(files: &ModelFiles, parameters: &Parameters, card: &str, target: &Path) -> Result<()> {
+    let naming = Naming::of(files)?;
     begin(files, target)?;
     let source = files.backbone_dir();
     for name in TOKENIZER_FILES {
@@ -31,14 +29,11 @@ pub fn export_reranker(files: &ModelFiles, parameters: &Parameters, card: &str, 
         }
     }
     let mut config = files.config.clone();
-    config["architectures"] = json!(["BertForSequenceClassification"]);
+    config["architectures"] = json!([naming.architecture]);
     config["id2label"] = json!({ "0": "LABEL_0" });
     config["label2id"] = json!({ "LABEL_0": 0 });
     write_json(&target.join("config.json"), &config)?;
-    let tensors = named(parameters, |name| {
-        let below_classifier = name.starts_with(BERT) || name.starts_with("classifier.");
-        if below_classifier { name.to_owned() } else { format!("{BERT}{name}") }
-    });
+    let tensors = named(parameters, |name| naming.below_classifier(name));
     finish(tensors, &target.join("model.safetensors"), card, target)
 }
 

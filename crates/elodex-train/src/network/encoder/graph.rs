@@ -212,17 +212,19 @@ mod tests {
 
     #[test]
     fn a_cross_encoder_has_the_logits_and_gradients_of_the_kernels() {
-        let network = CrossEncoder::load(&golden("bert_cross"), Kernels::detect(), 1).unwrap();
-        let run = |device| {
-            let network = network.clone().on(device);
-            let (logits, tape) = network.forward(batch(&[9, 1, 30, 17], 2)).unwrap();
-            let mut gradients = network.parameters.zeros();
-            network.backward(tape, &[3.0, -2.0, 5.0, 4.0], &mut gradients).unwrap();
-            (logits, gradients)
-        };
-        let (expected, found) = (run(Device::Cpu), run(Device::Candle(candle_core::Device::Cpu)));
-        check_close("logits", &found.0, &expected.0);
-        check_gradients(&found.1, &expected.1);
+        for (name, segments) in [("bert_cross", 2), ("xlm_roberta_cross", 1)] {
+            let network = CrossEncoder::load(&golden(name), Kernels::detect(), 1).unwrap();
+            let run = |device| {
+                let network = network.clone().on(device);
+                let (logits, tape) = network.forward(batch(&[9, 1, 30, 17], segments)).unwrap();
+                let mut gradients = network.parameters.zeros();
+                network.backward(tape, &[3.0, -2.0, 5.0, 4.0], &mut gradients).unwrap();
+                (logits, gradients)
+            };
+            let (expected, found) = (run(Device::Cpu), run(Device::Candle(candle_core::Device::Cpu)));
+            check_close(name, &found.0, &expected.0);
+            check_gradients(&found.1, &expected.1);
+        }
     }
 
     #[test]
