@@ -73,6 +73,8 @@ pub(crate) fn chunk_id(path: &str, start: usize, end: usize) -> String {
 pub(crate) struct Hit {
     /// The name of what was found.
     pub(crate) document: String,
+    /// Its score, of the stage that ordered it.
+    pub(crate) score: f32,
     /// Its rank in the first stage, from 1.
     pub(crate) fused_rank: usize,
     /// Its score in the first stage.
@@ -173,6 +175,7 @@ fn hit(result: &Value, unit: Ranked) -> Option<Hit> {
             Ranked::Documents => path.to_owned(),
             Ranked::Chunks => chunk_id(path, index("start_index")?, index("end_index")?),
         },
+        score: result["score"].as_f64()? as f32,
         fused_rank: rank("fused")?,
         fused_score: explanation["fused"]["score"].as_f64()? as f32,
         dense_rank: rank("dense"),
@@ -192,7 +195,9 @@ pub(crate) fn at_depth(hits: &[Hit], depth: usize) -> Vec<Hit> {
         logit(other).total_cmp(&logit(one)).then_with(|| one.fused_rank.cmp(&other.fused_rank))
     });
     behind.sort_by_key(|hit| hit.fused_rank);
-    behind.iter_mut().for_each(|hit| hit.logit = None);
+    for hit in &mut behind {
+        (hit.score, hit.logit) = (hit.fused_score, None);
+    }
     seen.append(&mut behind);
     seen
 }
@@ -230,8 +235,9 @@ mod tests {
 
     fn hit(document: &str, fused_rank: usize, logit: Option<f32>) -> Hit {
         let fused_score = 1.0 / fused_rank as f32;
+        let score = logit.unwrap_or(fused_score);
         let (dense_rank, lexical_rank) = (Some(fused_rank), None);
-        Hit { document: document.to_owned(), fused_rank, fused_score, dense_rank, lexical_rank, logit }
+        Hit { document: document.to_owned(), score, fused_rank, fused_score, dense_rank, lexical_rank, logit }
     }
 
     fn names(hits: &[Hit]) -> Vec<&str> {
@@ -272,7 +278,7 @@ mod tests {
         let times = json!({"embed": 1, "dense": 1, "lexical": 1, "fuse": 1, "rerank": 1, "total": 5});
         let answer = |status: &str| {
             json!({
-                "results": [{"path": "a", "explanation": {"fused": {"rank": 1, "score": 0.1}, "logit": 2.0}}],
+                "results": [{"path": "a", "score": 0.9, "explanation": {"fused": {"rank": 1, "score": 0.1}, "logit": 2.0}}],
                 "rerank_status": {"status": status, "reason": "out of time"}, "timings_ms": times,
                 "usage": {"tokens": 7},
             })

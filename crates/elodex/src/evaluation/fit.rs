@@ -323,7 +323,10 @@ fn fused_again(hits: &[Hit], fusion: &FusionPolicy) -> Vec<Hit> {
     scored.sort_by(|one, other| other.0.total_cmp(&one.0).then_with(|| one.1.cmp(&other.1)));
     let ranked = scored.into_iter().enumerate();
     ranked
-        .map(|(place, (score, _, hit))| Hit { fused_rank: place + 1, fused_score: score as f32, ..hit })
+        .map(|(place, (score, _, hit))| {
+            let score = score as f32;
+            Hit { score, fused_rank: place + 1, fused_score: score, ..hit }
+        })
         .collect()
 }
 

@@ -16,7 +16,7 @@ mod runner;
 mod systems;
 
 pub(crate) use arguments::EvalArgs;
-pub(crate) use asking::{Conditions, Ranked, chunk_id, run as ranking};
+pub(crate) use asking::{Conditions, Ranked, ask, chunk_id, run as ranking};
 pub(crate) use fit::{Fits, Fitting};
 pub(crate) use folder::{Folder, Form, hash as file_hash};
 pub(crate) use lift::Lift;

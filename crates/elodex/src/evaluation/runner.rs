@@ -211,6 +211,7 @@ mod tests {
     fn what_is_taken_has_to_be_what_is_served() {
         let hit = |document: &str, fused_rank, logit| Hit {
             document: document.to_owned(),
+            score: 0.1,
             fused_rank,
             fused_score: 0.1,
             dense_rank: None,

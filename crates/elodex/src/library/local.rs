@@ -50,6 +50,15 @@ impl Local {
         Ok((name.to_owned(), dimensions, service.model().fingerprint(dimensions).to_string()))
     }
 
+    /// Identity of a reranker's scoring function.
+    pub(crate) fn scoring(&self, reranker: &str) -> anyhow::Result<String> {
+        let (model, _) = self.models.resolve(reranker, ModelKind::Reranker, None).map_err(said)?;
+        match &model.service {
+            Service::Rerank(service) => Ok(service.model().info().fingerprint.to_string()),
+            Service::Embed(_) => bail!("`{}` is no reranker", model.name),
+        }
+    }
+
     /// Hands over every chunk of a collection that can be found, as models read it.
     pub(crate) fn each_chunk(
         &self,

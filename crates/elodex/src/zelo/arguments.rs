@@ -296,7 +296,7 @@ pub(crate) struct TrainArgs {
     /// the run's standings; for a pairwise model its battles].
     #[arg(long, value_name = "PATH", conflicts_with = "teacher")]
     pub(crate) targets: Option<PathBuf>,
-    /// Reranker whose σ(logit) an embedder learns.
+    /// Reranker whose scores in search an embedder learns.
     #[arg(long, value_name = "MODEL")]
     pub(crate) teacher: Option<String>,
     /// Only battles of judges whose name holds this, for a pairwise model [default: all].

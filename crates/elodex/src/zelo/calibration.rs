@@ -48,7 +48,7 @@ pub(crate) fn of(work: &Work<'_>, run: &RunFolder) -> anyhow::Result<Calibrated>
     let record = Record::of(run, Kind::Reranker)?;
     let engine = work.engine()?;
     let (_, student) = record.trained_reranker(work, run, &engine)?;
-    let (_, dev) = split(groups(work, run, &record, &engine)?, record.dev_every);
+    let (_, dev) = split(groups(work, run, &record)?, record.dev_every);
     ensure!(
         dev.len() > 1,
         "{} queries were kept out of training, and a calibration needs two at least; take more queries, or train with a \

@@ -1,12 +1,11 @@
 //! `elodex zelo candidates`: what the first stage finds for each query.
 
 use super::arguments::CandidatesArgs;
+use super::first_stage::FirstStage;
 use super::folder::{RunFolder, write_whole};
 use super::queries::{Asked, prepare};
 use super::work::{Work, row};
-use crate::evaluation::{
-    Conditions, Folder, Form, Place, Places, Ranked, chunk_id, hybrid, ranking, run_all,
-};
+use crate::evaluation::{chunk_id, hybrid, ranking, run_all};
 use crate::library::Local;
 use crate::output;
 use anyhow::{bail, ensure};
@@ -110,31 +109,13 @@ fn taken(work: &Work<'_>, collection: &str, embedder: Option<&str>, run: &Path) 
 
 /// What hybrid search finds for queries: BM25 and vectors, fused by reciprocal ranks.
 fn search(work: &Work<'_>, run: &RunFolder, queries: &BTreeMap<String, String>) -> anyhow::Result<Run> {
-    let beginning = run.beginning()?;
-    let models = work.models(beginning.embedder.as_deref(), None)?;
-    let systems = [hybrid()];
-    let folder = Folder::read(&run.data()?)?;
-    let own = queries.keys().filter(|query| folder.documents.contains(*query)).count();
-    let depth = beginning.depth;
-    let mut conditions = Conditions::of_documents(depth, own);
-    let settings = match beginning.collection {
-        Some(_) => work.settings()?,
-        None => work.settings_in(&run.file("collections"))?,
-    };
-    let library = Local::open_with(&settings, models)?;
-    let places = match &beginning.collection {
-        Some(collection) => {
-            conditions.unit = Ranked::Chunks;
-            Places { usual: Place::of(&library, collection)?, named: Vec::new() }
-        }
-        None => folder.places(&library, &systems, None, &Form::default())?,
-    };
-    let ran = run_all(&library, &places, &systems, queries, &conditions)?;
+    let FirstStage { library, places, conditions, folder } = FirstStage::open(work, run, queries, None)?;
+    let ran = run_all(&library, &places, &[hybrid()], queries, &conditions)?;
     let mut found = Run::new("candidates");
     for ran in &ran {
         let ranked = ranking("candidates", &ran.answers)?;
         for (query, _) in ranked.queries() {
-            let order: Vec<&str> = ranked.order(query).into_iter().take(depth).collect();
+            let order: Vec<&str> = ranked.order(query).into_iter().take(conditions.depth).collect();
             if let Some(other) = order.iter().find(|document| !folder.documents.contains(**document)) {
                 bail!(
                     "`{other}` was found, which was not there when the run `{}` took its documents; begin another run",

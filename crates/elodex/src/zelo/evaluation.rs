@@ -1,7 +1,7 @@
 //! What the trained reranker is worth on queries that nothing was learned from.
 
 use super::folder::RunFolder;
-use super::work::Work;
+use super::work::{SECOND_STAGE, Work};
 use crate::evaluation::{Conditions, Folder, Form, Lift, Questions, System, hybrid};
 use crate::library::Local;
 use elodex_eval::{BeirFolder, Protocol};
@@ -21,9 +21,12 @@ pub(super) fn lift(
     let questions =
         Questions::gather(data.qrels(split)?, data.queries()?, limit, &Protocol::default(), knows)?;
     let beginning = run.beginning()?;
-    let models = work.models(beginning.embedder.as_deref(), Some(reranker))?;
+    let source = reranker.display().to_string();
+    let models = work.models(beginning.embedder.as_deref(), Some(&source))?;
     let library = Local::open_with(&work.settings_in(&run.file("collections"))?, models)?;
-    let conditions = Conditions::of_documents(beginning.depth, questions.find_themselves(&folder.documents));
+    let mut conditions =
+        Conditions::of_documents(beginning.depth, questions.find_themselves(&folder.documents));
+    conditions.reranker = Some(SECOND_STAGE.to_owned());
     let systems = [hybrid(), System::reranked(beginning.depth)];
     let places = folder.places(&library, &systems, None, &Form::default())?;
     Lift::measure(&library, &places, &questions, &conditions)

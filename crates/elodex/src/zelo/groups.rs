@@ -5,7 +5,6 @@ use super::folder::RunFolder;
 use super::teacher;
 use super::training::{Learns, Record};
 use super::work::Work;
-use crate::commands::local::Engine;
 use crate::output;
 use anyhow::{Context as _, ensure};
 use elodex_models::tokenizer::TextTokenizer;
@@ -16,12 +15,7 @@ use std::fs::File;
 use std::io::BufReader;
 
 /// The groups of a training, ascending by query, before any is kept out.
-pub(crate) fn groups(
-    work: &Work<'_>,
-    run: &RunFolder,
-    record: &Record,
-    engine: &Engine,
-) -> anyhow::Result<Vec<Group>> {
+pub(crate) fn groups(work: &Work<'_>, run: &RunFolder, record: &Record) -> anyhow::Result<Vec<Group>> {
     let (documents, groups) = match &record.learns {
         Learns::Targets { file, .. } => {
             let name = file.display().to_string();
@@ -30,7 +24,7 @@ pub(crate) fn groups(
         }
         Learns::Standings => (record.documents, of_standings(run)?),
         Learns::Teacher { source } => {
-            (record.documents, of_scores(&run.arena()?, &teacher::scores(work, run, source, engine)?)?)
+            (record.documents, of_scores(&run.arena()?, &teacher::scores(work, run, source)?)?)
         }
         Learns::Battles { judge } => return of_battles(work, run, record, judge.as_deref()),
     };

@@ -7,6 +7,7 @@ mod card;
 mod evaluation;
 mod export;
 mod failures;
+mod first_stage;
 mod fitting;
 mod folder;
 mod groups;

@@ -1,14 +1,12 @@
-//! What a reranker says of every candidate, kept so that nothing is computed twice.
+//! What the second stage says of every candidate with a reranker, kept so that nothing is computed twice.
 
+use super::first_stage::FirstStage;
 use super::folder::{RunFolder, read_lines};
 use super::interrupt;
-use super::work::Work;
-use crate::commands::local::Engine;
+use super::work::{SECOND_STAGE, Work};
+use crate::evaluation::{System, ask};
 use crate::output;
 use anyhow::{Context as _, bail, ensure};
-use elodex_kernels::Parallelism;
-use elodex_models::Reranker;
-use elodex_types::TruncationPolicy;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -25,17 +23,18 @@ struct Line {
     documents: Vec<(String, f32)>,
 }
 
-/// The teacher's relevance, σ(logit), of every candidate, by query and document.
+/// The teacher's relevance of every candidate by query and document, as search has it: beside the teacher's logit stands
+/// what the first stage says, where the teacher asks for that.
 pub(crate) fn scores(
     work: &Work<'_>,
     run: &RunFolder,
     source: &str,
-    engine: &Engine,
 ) -> anyhow::Result<HashMap<(String, String), f32>> {
     let files = work.files(source)?;
     ensure!(files.is_reranker(), "the teacher `{}` is no reranker; name one", files.id);
-    let teacher = Reranker::load(&files, engine.kernels)?;
-    let fingerprint = teacher.info().fingerprint.to_string();
+    let queries = run.queries()?;
+    let stage = FirstStage::open(work, run, &queries, Some(source))?;
+    let fingerprint = stage.library.scoring(SECOND_STAGE)?;
     let file = run.file(&format!("teacher-{}.jsonl", fingerprint.get(..DIGITS).unwrap_or(&fingerprint)));
     let arena = run.arena()?;
     let lines: Vec<Line> = read_lines(&file, "scores of a query")?;
@@ -62,12 +61,7 @@ pub(crate) fn scores(
             bail!("stopped while the teacher scored; the same command goes on");
         }
         let text = arena.query(query).context("a query without a text")?;
-        let mut documents = Vec::with_capacity(ranking.len());
-        for document in ranking {
-            let content = arena.document(document).context("a candidate without a text")?;
-            let relevance = engine.runtime.install(|| relevance(&teacher, text, content));
-            documents.push((document.clone(), relevance.with_context(|| format!("query `{query}`"))?));
-        }
+        let documents = relevance(&stage, text, ranking).with_context(|| format!("query `{query}`"))?;
         let line = Line { query: query.to_owned(), documents };
         let written = writeln!(appended, "{}", serde_json::to_string(&line)?);
         written.and_then(|()| appended.sync_data()).with_context(|| {
@@ -83,13 +77,21 @@ pub(crate) fn scores(
     Ok(flat.collect())
 }
 
-/// Of the best of its windows, where the document is longer than the model reads.
-fn relevance(teacher: &Reranker, query: &str, document: &str) -> anyhow::Result<f32> {
-    let query = teacher.prepare_query(query)?;
-    let windows = teacher.prepare_document(&query, document, TruncationPolicy::Passages)?;
-    let batch: Vec<_> = windows.iter().map(|window| &window.encoded).collect();
-    let logits = teacher.logits(&batch, Parallelism::Pool)?;
-    let best = logits.into_iter().fold(f32::NEG_INFINITY, f32::max);
-    ensure!(best.is_finite(), "the teacher's logit is `{best}`, which is no number to learn from");
-    Ok(teacher.relevance(best).value)
+/// Of each of these candidates.
+fn relevance(stage: &FirstStage, query: &str, ranking: &[String]) -> anyhow::Result<Vec<(String, f32)>> {
+    let FirstStage { library, places, conditions, .. } = stage;
+    let system = System::reranked(conditions.results);
+    let answer = ask(library, &places.usual, &system, conditions, query)?;
+    if let Some(why) = answer.unranked {
+        bail!("the teacher did not score every candidate: {why}");
+    }
+    let scored: HashMap<&str, f32> =
+        answer.hits.iter().map(|hit| (hit.document.as_str(), hit.score)).collect();
+    let of = |document: &String| {
+        let score = scored.get(document.as_str()).with_context(|| {
+            format!("`{document}` is not found any more: the collection changed since the run was begun; begin another")
+        })?;
+        Ok((document.clone(), *score))
+    };
+    ranking.iter().map(of).collect()
 }

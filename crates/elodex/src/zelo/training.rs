@@ -147,7 +147,7 @@ pub(crate) fn learn(work: &Work<'_>, run: &RunFolder, arguments: &TrainArgs) -> 
     }
     let engine = work.engine()?;
     let files = work.files(&record.model)?;
-    let (train, dev) = split(groups(work, run, &record, &engine)?, record.dev_every);
+    let (train, dev) = split(groups(work, run, &record)?, record.dev_every);
     ensure!(
         !train.is_empty() && !dev.is_empty(),
         "{} queries are learned from and {} are kept out, and both need some: take more queries, or another --dev-share",

@@ -3,13 +3,16 @@
 use crate::bundled;
 use crate::commands::local::Engine;
 use crate::output;
-use crate::settings::{DataDir, Origin, Settings, Sources};
+use crate::settings::{DataDir, ModelEntry, Origin, Settings, Sources};
 use crate::sources::{Models, open};
 use elodex_models::files::ModelFiles;
 use elodex_server::ModelKind;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// What the reranker is called that a step searches with.
+pub(crate) const SECOND_STAGE: &str = "second-stage";
 
 /// What a step works with.
 pub(crate) struct Work<'a> {
@@ -44,23 +47,24 @@ impl Work<'_> {
     }
 
     /// The embedder that is named, else the models of the configuration, else the embedder that comes with the binary; and
-    /// a reranker, where one is given.
-    pub(crate) fn models(&self, embedder: Option<&str>, reranker: Option<&Path>) -> anyhow::Result<Models> {
+    /// a reranker as [`SECOND_STAGE`], where one is given.
+    pub(crate) fn models(&self, embedder: Option<&str>, reranker: Option<&str>) -> anyhow::Result<Models> {
         let configured = Models::configured(&self.sources.file)?;
         let comes_along = bundled::name(ModelKind::Embedder);
+        let reranker = match reranker {
+            Some(source) => Some(configured.find(source, self.accept_license)?.0),
+            None => None,
+        };
         let embedder = embedder.or((configured.entries_origin == Origin::Default).then_some(comes_along));
         let mut entries = match embedder {
             Some(source) => vec![configured.find(source, self.accept_license)?.0],
             None => configured.entries,
         };
-        if let Some(directory) = reranker {
-            let mut trained = entries[0].clone();
-            trained.name = Some("trained".to_owned());
-            trained.source = directory.display().to_string();
-            trained.kind = None;
-            trained.precision = None;
-            entries.push(trained);
-        }
+        entries.extend(reranker.map(|entry| ModelEntry {
+            name: Some(SECOND_STAGE.to_owned()),
+            kind: None,
+            ..entry
+        }));
         Ok(Models {
             entries,
             entries_origin: Origin::Flag,

@@ -1,103 +1,15 @@
 //! `elodex zelo` on a collection of a few documents, with tiny models: every step, going on after an interruption, and
 //! what is refused.
 
+mod place;
+
+use self::place::{LEARNED, Place, WORDS};
 use crate::support::{command, golden};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Stdio;
-use tempfile::TempDir;
-
-/// Words that stand in one document each.
-const WORDS: [&str; 32] = [
-    "anchor", "barley", "candle", "dagger", "ember", "falcon", "garnet", "harbour", "inkwell", "juniper",
-    "kettle", "lantern", "marble", "needle", "oyster", "pepper", "quarry", "raven", "saddle", "timber",
-    "umbrella", "velvet", "walnut", "yarrow", "zither", "acorn", "bramble", "copper", "drizzle", "engine",
-    "feather", "glacier",
-];
-/// Of them, those whose queries are learned from.
-const LEARNED: usize = 26;
-
-/// A folder in BEIR's layout with two splits: the query on a word is answered by the one document that has it.
-struct Place {
-    home: TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        let home = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(home.path().join("words/qrels")).unwrap();
-        let place = Self { home };
-        let (mut corpus, mut queries) = (String::new(), String::new());
-        let mut splits =
-            [String::from("query-id\tcorpus-id\tscore\n"), String::from("query-id\tcorpus-id\tscore\n")];
-        for (number, word) in WORDS.iter().enumerate() {
-            let text = format!("This page is about the {word}.");
-            corpus.push_str(&format!(
-                "{{\"_id\": \"d{number}\", \"title\": \"Page\", \"text\": \"{text}\"}}\n"
-            ));
-            queries.push_str(&format!("{{\"_id\": \"q{number}\", \"text\": \"about the {word}\"}}\n"));
-            splits[usize::from(number >= LEARNED)].push_str(&format!("q{number}\td{number}\t1\n"));
-        }
-        place.write("words/corpus.jsonl", &corpus);
-        place.write("words/queries.jsonl", &queries);
-        place.write("words/qrels/train.tsv", &splits[0]);
-        place.write("words/qrels/test.tsv", &splits[1]);
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.home.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path(name), text).unwrap();
-    }
-
-    fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.path(name)).unwrap()
-    }
-
-    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
-        let output = command(self.home.path(), arguments).output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
-    }
-
-    /// What a step prints with --json.
-    #[track_caller]
-    fn zelo(&self, arguments: &[&str]) -> Value {
-        let (code, stdout, stderr) = self.run(&[&["zelo", "--json"], arguments].concat());
-        assert_eq!(code, 0, "{arguments:?}: {stderr}");
-        serde_json::from_str(&stdout).unwrap()
-    }
-
-    #[track_caller]
-    fn refused(&self, arguments: &[&str]) -> String {
-        let (code, stdout, stderr) = self.run(&[&["zelo"], arguments].concat());
-        assert_eq!(code, 1, "{arguments:?}: {stdout}{stderr}");
-        stderr
-    }
-
-    /// Targets of every word's query: its document and another one.
-    fn write_targets(&self) {
-        let document = |other: &str, target: f32| serde_json::json!({"text": format!("Page This page is about the {other}."), "target": target});
-        let line = |word: &&str| {
-            let documents = [document(word, 0.9), document("nothing", 0.1)];
-            serde_json::json!({"query": format!("about the {word}"), "documents": documents}).to_string()
-        };
-        self.write("targets.jsonl", &WORDS.iter().map(line).collect::<Vec<_>>().join("\n"));
-    }
-
-    #[track_caller]
-    fn candidates(&self) -> Value {
-        let embedder = golden("bert_minilm");
-        let data =
-            ["candidates", "--folder", "run", "--data", "words", "--depth", "6", "--embedder", &embedder];
-        self.zelo(&data)
-    }
-}
 
 const TINY: [&str; 8] =
     ["--max-tokens", "32", "--learning-rate", "0.001", "--evaluate-every", "4", "--dev-share", "0.2"];
@@ -210,6 +122,37 @@ fn every_step_reads_what_the_one_before_wrote() {
     assert_eq!(report["judges"].as_array().unwrap().len(), 3);
     let page = place.read("report.md");
     assert!(page.contains("## Training of the reranker") && page.contains("## Calibration"), "{page}");
+}
+
+#[test]
+fn a_teacher_that_asks_for_the_first_stage_teaches_what_search_says() {
+    let place = Place::new();
+    place.candidates();
+    let cross = PathBuf::from(golden("bert_cross"));
+    std::fs::create_dir(place.path("beside")).unwrap();
+    for file in std::fs::read_dir(&cross).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), place.path("beside").join(file.file_name())).unwrap();
+    }
+    let mut config: Value = serde_json::from_str(&place.read("beside/config.json")).unwrap();
+    config["first_stage"] = json!({ "dense": 100.0, "lexical": 0.0 });
+    place.write("beside/config.json", &config.to_string());
+
+    let minilm = golden("bert_minilm");
+    let train = ["train", "embedder", "--folder", "run", "--model", &minilm, "--teacher", "beside"];
+    place.zelo(&[&train[..], &TINY].concat());
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let mut files = std::fs::read_dir(place.path("run")).unwrap().map(name);
+    let file = files.find(|name| name.starts_with("teacher-")).unwrap();
+    let lines = place.read(&format!("run/{file}"));
+    assert_eq!(lines.lines().count(), LEARNED);
+    for line in lines.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let scores: Vec<f64> =
+            line["documents"].as_array().unwrap().iter().map(|one| one[1].as_f64().unwrap()).collect();
+        let by_vectors = |bound: f64, above: bool| scores.iter().any(|score| (*score > bound) == above);
+        assert!(by_vectors(0.999, true) && by_vectors(0.001, false), "the list of vectors decides: {line}");
+    }
 }
 
 #[test]
@@ -519,7 +462,7 @@ fn a_whole_run_goes_on_where_it_was_interrupted() {
     assert!(expected["test"]["alone"].as_f64().unwrap() > 0.5, "{expected}");
     assert!(place.path("once/model/model.safetensors").is_file());
 
-    let mut child = command(place.home.path(), &whole("twice"));
+    let mut child = command(&place.path(""), &whole("twice"));
     let mut child = child.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
     // The first evaluation: the training is under way.
