@@ -6,6 +6,7 @@ use crate::query::UsageMeter;
 use crate::shadow::Experiments;
 use crate::{Error, ErrorKind, Models, Result, SearchOptions, error};
 use elodex_store::{Catalog, Collection, CollectionId, IndexBackend};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -17,6 +18,9 @@ pub struct SearchEngine {
     pub(crate) experiments: Arc<Experiments>,
 }
 
+/// Threads that lists are asked on: more than there are cores, since an index may be on another machine.
+const LIST_THREADS: usize = 32;
+
 /// What queries and ingestion share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -26,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) options: SearchOptions,
     /// What calls used since it was last written.
     pub(crate) usage: UsageMeter,
+    /// Where a query's second list is asked while it asks the first.
+    pub(crate) lists: ThreadPool,
     open: RwLock<HashMap<CollectionId, Arc<OpenCollection>>>,
 }
 
@@ -42,7 +48,15 @@ impl SearchEngine {
         options: SearchOptions,
     ) -> Result<Self> {
         let usage = UsageMeter::default();
-        let shared = Arc::new(Shared { catalog, indexes, models, options, usage, open: RwLock::default() });
+        let lists = ThreadPoolBuilder::new()
+            .num_threads(LIST_THREADS)
+            .thread_name(|index| format!("elodex-list-{index}"))
+            .build()
+            .map_err(|error| {
+                Error::new(ErrorKind::Bug, format!("cannot start {LIST_THREADS} threads")).caused_by(error)
+            })?;
+        let open = RwLock::default();
+        let shared = Arc::new(Shared { catalog, indexes, models, options, usage, lists, open });
         let experiments = Arc::new(Experiments::start(&shared)?);
         let collections = shared.catalog.view().and_then(|view| view.collections()).map_err(error::of)?;
         let known: Vec<CollectionId> = collections.iter().map(|collection| collection.id).collect();

@@ -166,7 +166,7 @@ impl Shared {
             enough: plan.enough,
             rerank_depth: plan.rerank_depth,
         };
-        let mut found = retrieve::retrieve(&*view, &collection, &*open.index, &search, clock)?;
+        let mut found = retrieve::retrieve(&*view, &collection, &*open.index, &self.lists, &search, clock)?;
         drop(reading);
         (timing.dense, timing.lexical) = (found.dense_time, found.lexical_time);
         timing.fuse = started.elapsed().saturating_sub(timing.dense.max(timing.lexical));

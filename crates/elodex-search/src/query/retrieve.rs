@@ -7,7 +7,9 @@ use super::{collapse, pages};
 use crate::{Error, ErrorKind, Result, error};
 use elodex_store::{CatalogView, ChunkIndex, Collection, Condition, Found, LiveChunk, SparseVector};
 use elodex_types::{ChunkId, Place, Revision, SearchRequest, Unit, Weights};
+use rayon::ThreadPool;
 use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 /// Candidates of a list beyond which no search goes to find more documents or pages.
@@ -50,6 +52,7 @@ pub(super) fn retrieve(
     view: &dyn CatalogView,
     collection: &Collection,
     index: &dyn ChunkIndex,
+    threads: &ThreadPool,
     search: &Search<'_>,
     clock: &Clock,
 ) -> Result<Retrieved> {
@@ -58,7 +61,7 @@ pub(super) fn retrieve(
     let mut depths = search.depths;
     let mut times = (Duration::ZERO, Duration::ZERO);
     loop {
-        let lists = ask(index, search, depths)?;
+        let lists = ask(index, threads, search, depths)?;
         times = (times.0 + lists.dense_time, times.1 + lists.lexical_time);
         let fused = fuse([(search.weights.dense, &lists.dense), (search.weights.lexical, &lists.lexical)]);
         let chosen = choose(&mut reader, search, wanted, &fused)?;
@@ -101,9 +104,10 @@ impl Lists {
     }
 }
 
-/// Both lists at the same time; one that is not asked is empty.
+/// Both lists at the same time, the second on one of `threads`; one that is not asked is empty.
 fn ask(
     index: &dyn ChunkIndex,
+    threads: &ThreadPool,
     search: &Search<'_>,
     [dense_depth, lexical_depth]: [usize; 2],
 ) -> Result<Lists> {
@@ -118,11 +122,13 @@ fn ask(
     };
     let ((dense, dense_time), (lexical, lexical_time)) = if search.vector.is_some() && search.terms.is_some()
     {
-        let both = std::thread::scope(|scope| {
-            let lexical = scope.spawn(lexical);
-            (dense(), lexical.join())
+        let mut other = None;
+        let dense = threads.in_place_scope(|scope| {
+            scope.spawn(|_| other = catch_unwind(AssertUnwindSafe(lexical)).ok());
+            dense()
         });
-        (both.0, both.1.map_err(|_| Error::new(ErrorKind::Bug, "the search of the bm25 list panicked"))?)
+        let panicked = || Error::new(ErrorKind::Bug, "the search of the bm25 list panicked");
+        (dense, other.ok_or_else(panicked)?)
     } else {
         (dense(), lexical())
     };
