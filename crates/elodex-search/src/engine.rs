@@ -10,6 +10,9 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+/// Threads that lists are asked on: more than there are cores, since an index may be on another machine.
+const LIST_THREADS: usize = 32;
+
 /// Documents in, passages out. Cheap to clone; every method may be called from any thread and blocks while it works.
 #[derive(Debug, Clone)]
 pub struct SearchEngine {
@@ -17,9 +20,6 @@ pub struct SearchEngine {
     pub(crate) ingestion: Arc<Ingestion>,
     pub(crate) experiments: Arc<Experiments>,
 }
-
-/// Threads that lists are asked on: more than there are cores, since an index may be on another machine.
-const LIST_THREADS: usize = 32;
 
 /// What queries and ingestion share.
 #[derive(Debug)]

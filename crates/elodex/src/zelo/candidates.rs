@@ -1,11 +1,11 @@
 //! `elodex zelo candidates`: what the first stage finds for each query.
 
 use super::arguments::CandidatesArgs;
-use super::first_stage::FirstStage;
 use super::folder::{RunFolder, write_whole};
 use super::queries::{Asked, prepare};
+use super::search::RunSearch;
 use super::work::{Work, row};
-use crate::evaluation::{chunk_id, hybrid, ranking, run_all};
+use crate::evaluation::{Folder, chunk_id, hybrid, ranking, run_all};
 use crate::library::Local;
 use crate::output;
 use anyhow::{bail, ensure};
@@ -109,7 +109,9 @@ fn taken(work: &Work<'_>, collection: &str, embedder: Option<&str>, run: &Path) 
 
 /// What hybrid search finds for queries: BM25 and vectors, fused by reciprocal ranks.
 fn search(work: &Work<'_>, run: &RunFolder, queries: &BTreeMap<String, String>) -> anyhow::Result<Run> {
-    let FirstStage { library, places, conditions, folder } = FirstStage::open(work, run, queries, None)?;
+    let folder = Folder::read(&run.data()?)?;
+    let RunSearch { library, places, conditions, folder } =
+        RunSearch::open(work, run, folder, queries, None)?;
     let ran = run_all(&library, &places, &[hybrid()], queries, &conditions)?;
     let mut found = Run::new("candidates");
     for ran in &ran {

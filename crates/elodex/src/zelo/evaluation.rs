@@ -1,9 +1,9 @@
 //! What the trained reranker is worth on queries that nothing was learned from.
 
 use super::folder::RunFolder;
-use super::work::{SECOND_STAGE, Work};
-use crate::evaluation::{Conditions, Folder, Form, Lift, Questions, System, hybrid};
-use crate::library::Local;
+use super::search::RunSearch;
+use super::work::Work;
+use crate::evaluation::{Folder, Lift, Questions};
 use elodex_eval::{BeirFolder, Protocol};
 use std::path::Path;
 
@@ -20,14 +20,7 @@ pub(super) fn lift(
     let knows = |document: &str| folder.documents.contains(document);
     let questions =
         Questions::gather(data.qrels(split)?, data.queries()?, limit, &Protocol::default(), knows)?;
-    let beginning = run.beginning()?;
-    let source = reranker.display().to_string();
-    let models = work.models(beginning.embedder.as_deref(), Some(&source))?;
-    let library = Local::open_with(&work.settings_in(&run.file("collections"))?, models)?;
-    let mut conditions =
-        Conditions::of_documents(beginning.depth, questions.find_themselves(&folder.documents));
-    conditions.reranker = Some(SECOND_STAGE.to_owned());
-    let systems = [hybrid(), System::reranked(beginning.depth)];
-    let places = folder.places(&library, &systems, None, &Form::default())?;
-    Lift::measure(&library, &places, &questions, &conditions)
+    let reranker = reranker.display().to_string();
+    let search = RunSearch::open(work, run, folder, &questions.texts, Some(&reranker))?;
+    Lift::measure(&search.library, &search.places, &questions, &search.conditions)
 }

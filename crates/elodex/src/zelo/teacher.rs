@@ -1,10 +1,10 @@
 //! What the second stage says of every candidate with a reranker, kept so that nothing is computed twice.
 
-use super::first_stage::FirstStage;
 use super::folder::{RunFolder, read_lines};
 use super::interrupt;
+use super::search::RunSearch;
 use super::work::{SECOND_STAGE, Work};
-use crate::evaluation::{System, ask};
+use crate::evaluation::{Folder, System, ask};
 use crate::output;
 use anyhow::{Context as _, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -32,9 +32,9 @@ pub(crate) fn scores(
 ) -> anyhow::Result<HashMap<(String, String), f32>> {
     let files = work.files(source)?;
     ensure!(files.is_reranker(), "the teacher `{}` is no reranker; name one", files.id);
-    let queries = run.queries()?;
-    let stage = FirstStage::open(work, run, &queries, Some(source))?;
-    let fingerprint = stage.library.scoring(SECOND_STAGE)?;
+    let folder = Folder::read(&run.data()?)?;
+    let search = RunSearch::open(work, run, folder, &run.queries()?, Some(source))?;
+    let fingerprint = search.library.scoring(SECOND_STAGE)?;
     let file = run.file(&format!("teacher-{}.jsonl", fingerprint.get(..DIGITS).unwrap_or(&fingerprint)));
     let arena = run.arena()?;
     let lines: Vec<Line> = read_lines(&file, "scores of a query")?;
@@ -61,7 +61,7 @@ pub(crate) fn scores(
             bail!("stopped while the teacher scored; the same command goes on");
         }
         let text = arena.query(query).context("a query without a text")?;
-        let documents = relevance(&stage, text, ranking).with_context(|| format!("query `{query}`"))?;
+        let documents = relevance(&search, text, ranking).with_context(|| format!("query `{query}`"))?;
         let line = Line { query: query.to_owned(), documents };
         let written = writeln!(appended, "{}", serde_json::to_string(&line)?);
         written.and_then(|()| appended.sync_data()).with_context(|| {
@@ -78,8 +78,8 @@ pub(crate) fn scores(
 }
 
 /// Of each of these candidates.
-fn relevance(stage: &FirstStage, query: &str, ranking: &[String]) -> anyhow::Result<Vec<(String, f32)>> {
-    let FirstStage { library, places, conditions, .. } = stage;
+fn relevance(search: &RunSearch, query: &str, ranking: &[String]) -> anyhow::Result<Vec<(String, f32)>> {
+    let RunSearch { library, places, conditions, .. } = search;
     let system = System::reranked(conditions.results);
     let answer = ask(library, &places.usual, &system, conditions, query)?;
     if let Some(why) = answer.unranked {

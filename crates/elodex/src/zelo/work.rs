@@ -51,16 +51,13 @@ impl Work<'_> {
     pub(crate) fn models(&self, embedder: Option<&str>, reranker: Option<&str>) -> anyhow::Result<Models> {
         let configured = Models::configured(&self.sources.file)?;
         let comes_along = bundled::name(ModelKind::Embedder);
-        let reranker = match reranker {
-            Some(source) => Some(configured.find(source, self.accept_license)?.0),
-            None => None,
-        };
+        let reranker = reranker.map(|source| configured.find(source, self.accept_license)).transpose()?;
         let embedder = embedder.or((configured.entries_origin == Origin::Default).then_some(comes_along));
         let mut entries = match embedder {
             Some(source) => vec![configured.find(source, self.accept_license)?.0],
             None => configured.entries,
         };
-        entries.extend(reranker.map(|entry| ModelEntry {
+        entries.extend(reranker.map(|(entry, _)| ModelEntry {
             name: Some(SECOND_STAGE.to_owned()),
             kind: None,
             ..entry

@@ -1,4 +1,4 @@
-//! The search that a run's candidates come from.
+//! Search over a run's documents: what its candidates come from, and what a reranker makes of them.
 
 use super::folder::RunFolder;
 use super::work::{SECOND_STAGE, Work};
@@ -7,7 +7,7 @@ use crate::library::Local;
 use std::collections::BTreeMap;
 
 /// A run's documents, ready to be searched.
-pub(super) struct FirstStage {
+pub(super) struct RunSearch {
     pub(super) library: Local,
     pub(super) places: Places,
     pub(super) conditions: Conditions,
@@ -15,17 +15,17 @@ pub(super) struct FirstStage {
     pub(super) folder: Folder,
 }
 
-impl FirstStage {
-    /// Opens them to be asked `queries`, and a reranker, if one is named.
+impl RunSearch {
+    /// Opens the documents of `folder`, the run's, to be asked `queries`, with a reranker where one is named.
     pub(super) fn open(
         work: &Work<'_>,
         run: &RunFolder,
+        folder: Folder,
         queries: &BTreeMap<String, String>,
         reranker: Option<&str>,
     ) -> anyhow::Result<Self> {
         let beginning = run.beginning()?;
         let models = work.models(beginning.embedder.as_deref(), reranker)?;
-        let folder = Folder::read(&run.data()?)?;
         let own = queries.keys().filter(|query| folder.documents.contains(*query)).count();
         let mut conditions = Conditions::of_documents(beginning.depth, own);
         conditions.reranker = reranker.map(|_| SECOND_STAGE.to_owned());
