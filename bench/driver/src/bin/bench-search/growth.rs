@@ -15,7 +15,34 @@ const QUERIES: usize = 300;
 /// Results of a query: of one whose second stage wants candidates, and of one without a second stage.
 const TOPS: [usize; 2] = [100, 10];
 
-pub(crate) fn run(model: &Path, folder: &Path, chunks: usize, precision: &str) -> Result<(), Box<dyn Error>> {
+/// What a collection is made of.
+pub(crate) struct Size {
+    chunks: usize,
+    /// Of the index's vectors: `f32` or `int8`.
+    precision: &'static str,
+    /// Whether passages of a text are written one after another, as chunks of a document are, or a passage of each text
+    /// in turn, so that no two that resemble each other lie together.
+    together: bool,
+}
+
+impl Size {
+    /// Reads `CHUNKS[:int8][:together]`.
+    pub(crate) fn parse(text: &str) -> Result<Self, Box<dyn Error>> {
+        let mut parts = text.split(':');
+        let chunks = parts.next().unwrap_or_default().parse()?;
+        let mut size = Self { chunks, precision: "f32", together: false };
+        for part in parts {
+            match part {
+                "int8" => size.precision = "int8",
+                "together" => size.together = true,
+                _ => return Err(format!("`{part}` in `{text}` is neither `int8` nor `together`").into()),
+            }
+        }
+        Ok(size)
+    }
+}
+
+pub(crate) fn run(model: &Path, folder: &Path, size: &Size) -> Result<(), Box<dyn Error>> {
     let beir = Beir::read(folder)?;
     let service = setup::embedder(model)?;
     let data = tempfile::tempdir()?;
@@ -25,18 +52,21 @@ pub(crate) fn run(model: &Path, folder: &Path, chunks: usize, precision: &str) -
         name: "grown".to_owned(),
         whole_documents: Some(true),
         language: Some("en".to_owned()),
-        precision: Some(precision.to_owned()),
+        precision: Some(size.precision.to_owned()),
         ..CreateCollection::default()
     };
     engine.create_collection(&collection)?;
     let started = Instant::now();
-    grow(&engine, &beir, chunks)?;
+    grow(&engine, &beir, size)?;
     println!(
-        "\n{chunks} chunks, {precision}: ingested and optimised in {:.0} s",
+        "\n{} chunks, {}{}: ingested and optimised in {:.0} s",
+        size.chunks,
+        size.precision,
+        if size.together { ", those of a text together" } else { "" },
         started.elapsed().as_secs_f64()
     );
     measure(&engine, &beir)?;
-    let thousands = chunks as f64 / 1000.0;
+    let thousands = size.chunks as f64 / 1000.0;
     println!("  memory {:.2} MiB per 1,000 chunks", (setup::resident_mib() - rest) / thousands);
     println!("  disk {:.2} MiB per 1,000 chunks", disk_mib(data.path())? / thousands);
     engine.shutdown();
@@ -44,19 +74,23 @@ pub(crate) fn run(model: &Path, folder: &Path, chunks: usize, precision: &str) -
 }
 
 /// Short passages, cut from the collection's texts at ever different words, so that no two are the same.
-fn grow(engine: &SearchEngine, beir: &Beir, chunks: usize) -> Result<(), Box<dyn Error>> {
+fn grow(engine: &SearchEngine, beir: &Beir, size: &Size) -> Result<(), Box<dyn Error>> {
+    let texts = beir.documents.len();
+    let mut passages: Vec<_> = (0..size.chunks).map(|number| (number % texts, number / texts)).collect();
+    if size.together {
+        passages.sort_unstable();
+    }
     let mut batch = Vec::new();
-    for number in 0..chunks {
-        let (_, text) = &beir.documents[number % beir.documents.len()];
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let start = (number / beir.documents.len() * 17) % words.len().max(1);
+    for (number, (text, turn)) in passages.into_iter().enumerate() {
+        let words: Vec<&str> = beir.documents[text].1.split_whitespace().collect();
+        let start = (turn * 17) % words.len().max(1);
         let passage = words.iter().cycle().skip(start).take(24).copied().collect::<Vec<_>>().join(" ");
         batch.push(NewDocument {
             path: format!("{number:07}"),
             metadata: Metadata::new(),
             content: Content::Text(passage),
         });
-        if batch.len() == 512 || number + 1 == chunks {
+        if batch.len() == 512 || number + 1 == size.chunks {
             engine.add("grown", std::mem::take(&mut batch), false)?;
         }
     }

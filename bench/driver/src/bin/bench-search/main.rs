@@ -2,7 +2,8 @@
 //! collection grows.
 //!
 //! `bench-search ingestion MODEL_DIRECTORY BEIR_DIRECTORY` · `bench-search growth MODEL_DIRECTORY BEIR_DIRECTORY SIZE…`,
-//! where a size is a number of chunks, with `:int8` behind it where their vectors are to be quantised.
+//! where a size is a number of chunks, with `:int8` behind it where their vectors are to be quantised, and `:together` where
+//! passages of a text are to be written one after another.
 
 mod beir;
 mod growth;
@@ -18,13 +19,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["ingestion", model, collection] => ingestion::run(Path::new(model), Path::new(collection)),
         ["growth", model, collection, sizes @ ..] if !sizes.is_empty() => {
             for size in sizes {
-                let (chunks, precision) = size.split_once(':').unwrap_or((size, "f32"));
-                growth::run(Path::new(model), Path::new(collection), chunks.parse()?, precision)?;
+                growth::run(Path::new(model), Path::new(collection), &growth::Size::parse(size)?)?;
             }
             Ok(())
         }
         _ => {
-            Err("usage: bench-search ingestion MODEL BEIR | bench-search growth MODEL BEIR SIZE[:int8]…"
+            Err("usage: bench-search ingestion MODEL BEIR | bench-search growth MODEL BEIR SIZE[:int8][:together]…"
                 .into())
         }
     }
