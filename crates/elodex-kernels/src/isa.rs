@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+#[cfg(target_arch = "x86_64")]
+use crate::gemm::amx;
+
 /// An instruction set, best last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -23,6 +26,8 @@ pub enum Isa {
     Avx512,
     /// AVX-512 F, BW, DQ, VL, VNNI.
     Avx512Vnni,
+    /// AVX-512 F, BW, DQ, VL, VNNI + AMX's tiles of 8-bit integers.
+    Avx512Amx,
 }
 
 /// A name that is no instruction set.
@@ -39,7 +44,7 @@ pub struct Kernels {
 
 impl Isa {
     /// Every instruction set, best last.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Scalar,
         Self::Neon,
         Self::NeonDot,
@@ -48,6 +53,7 @@ impl Isa {
         Self::AvxVnni,
         Self::Avx512,
         Self::Avx512Vnni,
+        Self::Avx512Amx,
     ];
 
     /// Those of this CPU, best last. Never empty: the scalar one is always there.
@@ -66,6 +72,7 @@ impl Isa {
             Self::AvxVnni => "avx-vnni",
             Self::Avx512 => "avx512",
             Self::Avx512Vnni => "avx512-vnni",
+            Self::Avx512Amx => "avx512-amx",
         }
     }
 
@@ -78,13 +85,15 @@ impl Isa {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl");
+        let avx512_vnni = avx512 && is_x86_feature_detected!("avx512vnni");
         match self {
             Self::Scalar => true,
             Self::Neon | Self::NeonDot | Self::NeonI8mm => false,
             Self::Avx2 => avx2,
             Self::AvxVnni => avx2 && is_x86_feature_detected!("avxvnni"),
             Self::Avx512 => avx512,
-            Self::Avx512Vnni => avx512 && is_x86_feature_detected!("avx512vnni"),
+            Self::Avx512Vnni => avx512_vnni,
+            Self::Avx512Amx => avx512_vnni && amx::is_available(),
         }
     }
 
@@ -97,7 +106,7 @@ impl Isa {
             Self::Scalar | Self::Neon => true,
             Self::NeonDot => dot,
             Self::NeonI8mm => dot && is_aarch64_feature_detected!("i8mm"),
-            Self::Avx2 | Self::AvxVnni | Self::Avx512 | Self::Avx512Vnni => false,
+            Self::Avx2 | Self::AvxVnni | Self::Avx512 | Self::Avx512Vnni | Self::Avx512Amx => false,
         }
     }
 
@@ -163,7 +172,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "`sse9` is no instruction set; use one of `scalar`, `neon`, `neon-dot`, `neon-i8mm`, `avx2`, `avx-vnni`, \
-             `avx512`, `avx512-vnni`"
+             `avx512`, `avx512-vnni`, `avx512-amx`"
         );
     }
 

@@ -5,7 +5,7 @@ mod common;
 mod reference;
 
 use common::{activated, every_isa, noise};
-use elodex_kernels::{Activation, Epilogue, PackedMatrix, Parallelism, Precision, SharedBytes};
+use elodex_kernels::{Activation, Epilogue, Isa, Kernels, PackedMatrix, Parallelism, Precision, SharedBytes};
 use reference::{attention_of_large_scores, attention_reference, every_attention_form};
 use std::sync::Arc;
 
@@ -54,6 +54,45 @@ fn whole_numbers_are_multiplied_exactly() {
             }
         }
     }
+}
+
+/// Only where both are there, of course.
+#[test]
+fn amx_gives_the_same_bits_as_vnni() {
+    let (Some(amx), Some(vnni)) = (Kernels::with_isa(Isa::Avx512Amx), Kernels::with_isa(Isa::Avx512Vnni))
+    else {
+        return;
+    };
+    let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+    for (m, n, k, group) in [
+        (8, 33, 64, 64),
+        (9, 33, 64, 64),
+        (16, 64, 384, 384),
+        (17, 70, 384, 384),
+        (31, 40, 1536, 1536),
+        (200, 97, 256, 64),
+        (50, 64, 200, 64),
+        (50, 64, 200, 200),
+    ] {
+        let packed = PackedMatrix::quantise(&noise(n * k, 19), n, k, group);
+        let (a, bias, residual) = (noise(m * k, 20), noise(n, 21), noise(m * n, 22));
+        for (activation, residual) in [(Activation::Gelu, None), (Activation::Identity, Some(&residual[..]))]
+        {
+            let run = |kernels: Kernels| {
+                let mut out = vec![f32::NAN; m * n];
+                let epilogue = Epilogue { bias: Some(&bias), activation, residual };
+                kernels.linear(&a, m, &packed, epilogue, &mut out, Parallelism::Serial);
+                bits(out)
+            };
+            assert_eq!(run(amx), run(vnni), "[{m}, {n}, {k}] in groups of {group}");
+        }
+    }
+    let outputs = |kernels| {
+        let mut outputs = Vec::new();
+        every_attention_form(kernels, Precision::Int8, |_, out, _| outputs.push(bits(out.to_vec())));
+        outputs
+    };
+    assert!(outputs(amx) == outputs(vnni), "attention");
 }
 
 #[test]

@@ -35,11 +35,11 @@ struct Quantised<'a> {
     first_key: usize,
     /// Of this sequence, in whole blocks from `first_key` on, the last one cut at the sequence's end.
     keys: Range<usize>,
-    /// `[keys][depth]`, unsigned around 128
+    /// `[keys][depth]` and spare ones, unsigned around 128
     key_bytes: &'a mut [u8],
     /// `[blocks]`
     key_scales: &'a mut [f32],
-    /// `[⌈keys/4⌉][head_dim][4]`, signed
+    /// `[blocks][head_dim][KEY_BLOCK]` and spare ones, signed
     value_bytes: &'a mut [u8],
     /// `[blocks][head_dim]`
     value_scales: &'a mut [f32],
@@ -49,7 +49,7 @@ struct Quantised<'a> {
 struct TileScratch<'a> {
     /// `[depth][queries]`
     queries: &'a mut [f32],
-    /// `[depth/4][queries][4]`, signed
+    /// `[⌈depth/64⌉·16][queries][4]`, signed, zeros beyond `depth`
     query_bytes: &'a mut [u8],
     /// `[KEY_BLOCK][queries]`
     scores: &'a mut [f32],
@@ -66,9 +66,10 @@ impl QuantisedTask<'_> {
     pub(super) fn scratch_length(task: &HeadTask<'_>, columns: usize) -> usize {
         let (head_dim, depth) = (task.attention.head_dim, depth(task));
         let keys = block_keys(task).len();
-        let (quads, blocks) = (keys.div_ceil(4), keys.div_ceil(KEY_BLOCK));
-        let shared = keys * depth / 4 + blocks + quads * head_dim + blocks * head_dim;
-        let tile = (depth + depth / 4 + KEY_BLOCK + KEY_BLOCK / 4 + head_dim) * columns;
+        let blocks = keys.div_ceil(KEY_BLOCK);
+        let shared =
+            (key_bytes(keys, depth) + value_bytes(blocks, head_dim)) / 4 + blocks + blocks * head_dim;
+        let tile = (depth + whole_depth(depth) / 4 + KEY_BLOCK + KEY_BLOCK / 4 + head_dim) * columns;
         shared + tile + task.bias_length(columns)
     }
 }
@@ -76,6 +77,21 @@ impl QuantisedTask<'_> {
 /// A head's width, rounded up to whole steps of four.
 fn depth(task: &HeadTask<'_>) -> usize {
     task.attention.head_dim.next_multiple_of(4)
+}
+
+/// As much of it as any instruction set multiplies at once.
+fn whole_depth(depth: usize) -> usize {
+    depth.next_multiple_of(4 * byte_tile::MOST_STEPS)
+}
+
+/// Bytes of this many keys and of what may be read beyond them.
+fn key_bytes(keys: usize, depth: usize) -> usize {
+    (keys + byte_tile::SPARE_ROWS) * depth + 4 * byte_tile::MOST_STEPS
+}
+
+/// Bytes of the values of this many blocks and of what may be read beyond them.
+fn value_bytes(blocks: usize, head_dim: usize) -> usize {
+    (blocks * head_dim + byte_tile::SPARE_ROWS) * KEY_BLOCK + 4 * byte_tile::MOST_STEPS
 }
 
 /// The keys in whole blocks that the task's queries may see.
@@ -86,13 +102,14 @@ fn block_keys(task: &HeadTask<'_>) -> Range<usize> {
 
 impl Operation for QuantisedTask<'_> {
     type Output = ();
+    const MULTIPLIES_BYTES: bool = true;
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let task = &self.head_task;
         let (head_dim, depth, columns) = (task.attention.head_dim, depth(task), columns::<S>());
         let keys = block_keys(task);
-        let (quads, blocks) = (keys.len().div_ceil(4), keys.len().div_ceil(KEY_BLOCK));
+        let blocks = keys.len().div_ceil(KEY_BLOCK);
         let mut rest = self.scratch;
         let mut take = |length: usize| {
             let (taken, left) = std::mem::take(&mut rest).split_at_mut(length);
@@ -101,15 +118,15 @@ impl Operation for QuantisedTask<'_> {
         };
         let mut quantised = Quantised {
             first_key: keys.start,
-            key_bytes: bytes_of(take(keys.len() * depth / 4)),
+            key_bytes: bytes_of(take(key_bytes(keys.len(), depth) / 4)),
             key_scales: take(blocks),
-            value_bytes: bytes_of(take(quads * head_dim)),
+            value_bytes: bytes_of(take(value_bytes(blocks, head_dim) / 4)),
             value_scales: take(blocks * head_dim),
             keys,
         };
         let mut scratch = TileScratch {
             queries: take(depth * columns),
-            query_bytes: bytes_of(take(depth / 4 * columns)),
+            query_bytes: bytes_of(take(whole_depth(depth) / 4 * columns)),
             scores: take(KEY_BLOCK * columns),
             weights: bytes_of(take(KEY_BLOCK / 4 * columns)),
             output: take(head_dim * columns),
@@ -117,6 +134,7 @@ impl Operation for QuantisedTask<'_> {
         };
         quantised.fill(simd, task);
         task.spread_bias(scratch.bias, LOG2_E);
+        scratch.query_bytes[depth * columns..].fill(0);
         for first in task.queries.clone().step_by(columns) {
             let last = task.queries.end.min(first + columns);
             tile(task, simd, first..last, &quantised, &mut scratch);
@@ -140,7 +158,7 @@ impl Quantised<'_> {
             let from = first - self.first_key;
             let bytes = &mut self.key_bytes[from * depth..(from + count) * depth];
             self.key_scales[block] = rows(key_head).write_keys(simd, bytes, depth);
-            let bytes = &mut self.value_bytes[from * head_dim..];
+            let bytes = &mut self.value_bytes[block * head_dim * KEY_BLOCK..];
             let scales = &mut self.value_scales[block * head_dim..(block + 1) * head_dim];
             for channel in (0..head_dim).step_by(S::LANES) {
                 rows(value_head).write_values(simd, channel, bytes, scales);
@@ -214,30 +232,33 @@ impl Rows<'_> {
         largest / 127.0
     }
 
-    /// Writes some channels of all rows as signed bytes, `[⌈count/4⌉][head_dim][4]`, and their scales.
+    /// Writes some channels of all rows as signed bytes, `[head_dim][KEY_BLOCK]`, and their scales.
     #[inline(always)]
     fn write_values<S: Simd>(&self, simd: S, channel: usize, bytes: &mut [u8], scales: &mut [f32]) {
         let channels = (self.head_dim - channel).min(S::LANES);
         let largest = self.largest(simd, channel);
         simd.store_cut(simd.mul(largest, simd.splat(1.0 / 127.0)), &mut scales[channel..][..channels]);
         let inverse = simd.div(simd.splat(127.0), largest);
-        for quad in 0..self.count.div_ceil(4) {
-            let mut four = [simd.splat_int(128); 4];
-            for (row, rounded) in (4 * quad..self.count).zip(&mut four) {
-                let value = simd.mul_add(self.load(simd, row, channel), inverse, simd.splat(128.0));
-                *rounded = simd.to_ints(value);
+        let (mut by_quad, mut by_channel) = ([0.0; MAX_LANES * MAX_LANES], [0.0; MAX_LANES * MAX_LANES]);
+        for first_row in (0..self.count).step_by(4 * S::LANES) {
+            for (quad, joined) in by_quad.chunks_exact_mut(S::LANES).take(S::LANES).enumerate() {
+                let first_row = first_row + 4 * quad;
+                let mut four = [simd.splat_int(128); 4];
+                for (row, rounded) in (first_row..self.count).zip(&mut four) {
+                    let value = simd.mul_add(self.load(simd, row, channel), inverse, simd.splat(128.0));
+                    *rounded = simd.to_ints(value);
+                }
+                // SAFETY: a chunk is LANES values long.
+                unsafe {
+                    simd.store_ints(simd.centre_bytes(simd.join_bytes(four)), joined.as_mut_ptr().cast())
+                };
             }
-            let joined = simd.centre_bytes(simd.join_bytes(four));
-            let target = &mut bytes[4 * (quad * self.head_dim + channel)..][..4 * channels];
-            if channels == S::LANES {
-                // SAFETY: just taken to be 4·LANES bytes long.
-                unsafe { simd.store_ints(joined, target.as_mut_ptr()) };
-                continue;
+            // SAFETY: both hold LANES rows of LANES values of four bytes.
+            unsafe { simd.transpose(by_quad.as_ptr(), S::LANES, by_channel.as_mut_ptr(), S::LANES) };
+            let rows = bytes_of(&mut by_channel).chunks_exact(4 * S::LANES).take(channels);
+            for (row, target) in rows.zip(bytes[channel * KEY_BLOCK..].chunks_exact_mut(KEY_BLOCK)) {
+                target[first_row..first_row + 4 * S::LANES].copy_from_slice(row);
             }
-            let mut last = [0; 4 * MAX_LANES];
-            // SAFETY: no instruction set has more lanes.
-            unsafe { simd.store_ints(joined, last.as_mut_ptr()) };
-            target.copy_from_slice(&last[..target.len()]);
         }
     }
 }
@@ -265,12 +286,12 @@ fn tile<S: Simd>(
         from = keys.end;
         let scores = &mut scratch.scores[..keys.len() * columns::<S>()];
         let operands = ByteOperands {
-            left: quantised.keys_from(keys.start, depth)[..keys.len() * depth].as_ptr(),
+            left: quantised.keys_from(keys.start, depth)[..key_bytes(keys.len(), depth)].as_ptr(),
             left_row: depth,
             left_step: 4,
             right: scratch.query_bytes.as_ptr(),
             right_step: 4 * columns::<S>(),
-            steps: depth / 4,
+            steps: byte_tile::whole_steps::<S>(depth / 4),
         };
         let key_scale = simd.splat(quantised.key_scales[(block - quantised.first_key) / KEY_BLOCK]);
         let mut sink = Scores {
@@ -278,9 +299,17 @@ fn tile<S: Simd>(
             scores: scores.as_mut_ptr(),
             largest: [simd.splat(f32::MIN); 2],
         };
-        // SAFETY: `left` and the scores have a row for each key, and the queries' bytes are `depth` deep.
+        // SAFETY: `left` and the scores have a row for each key and `left` spare ones; the queries' bytes are as deep as any
+        // instruction set's steps, so that what `left` holds beyond `depth` meets zeros.
         unsafe {
-            byte_tile::accumulate(simd, keys.len(), Unsigned::Left, operands, query_side.start, &mut sink);
+            byte_tile::accumulate(
+                simd,
+                keys.len(),
+                Unsigned::Left,
+                operands,
+                Some(query_side.start),
+                &mut sink,
+            );
         }
         let mut largest = sink.largest;
         let masked = attention.needs_mask(&queries, &keys);
@@ -295,27 +324,29 @@ fn tile<S: Simd>(
         }
         let block_share = softmax.absorb(simd, scores, largest, scratch.weights);
         let quads = keys.len().div_ceil(4);
-        let values = &quantised.value_bytes[(keys.start - quantised.first_key) * head_dim..];
+        let steps = byte_tile::whole_steps::<S>(quads);
+        scratch.weights[4 * quads * columns::<S>()..4 * steps * columns::<S>()].fill(0);
+        let block_index = (block - quantised.first_key) / KEY_BLOCK;
+        let values = &quantised.value_bytes[block_index * head_dim * KEY_BLOCK..][..value_bytes(1, head_dim)];
         let operands = ByteOperands {
-            left: values[..4 * quads * head_dim].as_ptr(),
-            left_row: 4,
-            left_step: 4 * head_dim,
+            left: values[keys.start - block..].as_ptr(),
+            left_row: KEY_BLOCK,
+            left_step: 4,
             right: scratch.weights.as_ptr(),
             right_step: 4 * columns::<S>(),
-            steps: quads,
+            steps,
         };
-        let scales = &quantised.value_scales[(block - quantised.first_key) / KEY_BLOCK * head_dim..];
+        let scales = &quantised.value_scales[block_index * head_dim..];
         let mut sink = WeightedSum {
             scales: scales[..head_dim].as_ptr(),
             block_share,
             is_first: keys.start == first_key,
             output: scratch.output[..head_dim * columns::<S>()].as_mut_ptr(),
         };
-        // SAFETY: `left` holds the values of the block's keys, there is a weight for each, and the scales and the output
-        // have a row for each channel.
+        // SAFETY: `left` holds the values of the block's keys and spare ones, there are as many weights as steps, zeros beyond
+        // the last key, and the scales and the output have a row for each channel.
         unsafe {
-            let start = [simd.splat_int(0); 2];
-            byte_tile::accumulate(simd, head_dim, Unsigned::Right, operands, start, &mut sink);
+            byte_tile::accumulate(simd, head_dim, Unsigned::Right, operands, None, &mut sink);
         }
     }
     divide(simd, softmax.sum, scratch.output);

@@ -3,6 +3,8 @@
 //! Sums are exact, so their order does not matter; what is made of them is up to a [`Sink`], which sees them while they
 //! are in registers.
 
+#[cfg(target_arch = "x86_64")]
+use super::amx;
 use crate::gemm::tile::columns;
 use crate::simd::Simd;
 
@@ -21,6 +23,28 @@ pub(crate) struct ByteOperands {
 /// How far ahead of the right operand to prefetch: some hundred cycles, the third-level cache's latency.
 const PREFETCH_STEPS: usize = 24;
 
+/// Rows of a tile at most, of any instruction set.
+pub(crate) const MOST_ROWS: usize = 32;
+
+/// Steps that are multiplied at once at most, by any instruction set.
+pub(crate) const MOST_STEPS: usize = 16;
+
+/// Rows beyond the last one that must be readable in a left operand whose steps follow each other: AMX reads whole
+/// registers of rows.
+pub(crate) const SPARE_ROWS: usize = 15;
+
+/// Rows of a tile at most.
+#[inline(always)]
+pub(crate) fn most_rows<S: Simd>() -> usize {
+    if S::HAS_AMX { MOST_ROWS } else { S::INT_TILE_ROWS }
+}
+
+/// `steps`, rounded up to what is multiplied at once.
+#[inline(always)]
+pub(crate) fn whole_steps<S: Simd>(steps: usize) -> usize {
+    if S::HAS_AMX { steps.next_multiple_of(MOST_STEPS) } else { steps }
+}
+
 /// Which operand's bytes are unsigned; the other one's are signed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unsigned {
@@ -37,19 +61,26 @@ pub(crate) trait Sink<S: Simd> {
     unsafe fn take(&mut self, simd: S, row: usize, sums: [S::Ints; 2]);
 }
 
-/// Hands `start + Σ left·right` of every row to `sink`, for any number of rows.
+/// Hands `start + Σ left·right` of every row to `sink`, for any number of rows; no start is 0.
 ///
 /// # Safety
-/// `operands` is valid for reading all that `rows`, `steps` and [`columns`] reach, and `sink` was made for as many rows.
+/// `operands` is valid for reading all that `rows`, `steps` and [`columns`] reach, and [`SPARE_ROWS`] where `left_step` is
+/// 4; `sink` was made for as many rows, and this runs in an operation that multiplies bytes.
 #[inline(always)]
 pub(crate) unsafe fn accumulate<S: Simd, K: Sink<S>>(
     simd: S,
     rows: usize,
     unsigned: Unsigned,
     operands: ByteOperands,
-    start: [S::Ints; 2],
+    start: Option<[S::Ints; 2]>,
     sink: &mut K,
 ) {
+    #[cfg(target_arch = "x86_64")]
+    if S::HAS_AMX && rows >= amx::LEAST_ROWS && amx::takes(operands) {
+        // SAFETY: passed on from the caller.
+        return unsafe { amx::accumulate(simd, rows, unsigned, operands, start, sink) };
+    }
+    let start = start.unwrap_or([simd.splat_int(0); 2]);
     // Only heights up to INT_TILE_ROWS are compiled: the guards are constants.
     macro_rules! by_height {
         ($height:expr, $operands:expr, $first_row:expr; $($known:literal)*) => {

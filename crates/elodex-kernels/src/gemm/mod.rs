@@ -1,6 +1,8 @@
 //! GEMM against packed weights: blocks of rows × ranges of panels, split over threads; inside, panel by panel, tile by
 //! tile, in f32 ([`exact`]) or by 8-bit integers ([`quantised`]). The reduction dimension is never split over threads.
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod amx;
 pub(crate) mod byte_tile;
 mod epilogue;
 mod exact;
@@ -25,7 +27,7 @@ const ROW_BLOCK: usize = 192;
 const PAYS_FROM: [usize; 2] = [1 << 20, 1 << 22];
 
 /// Largest tile of any instruction set, in values.
-const MAX_TILE: usize = 12 * 2 * MAX_LANES;
+const MAX_TILE: usize = byte_tile::MOST_ROWS * 2 * MAX_LANES;
 
 /// A tile's sums on their way to the output.
 #[repr(align(64))]
@@ -148,7 +150,7 @@ impl Operation for TileShape {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> Shape {
-        Shape { rows: S::TILE_ROWS, int_rows: S::INT_TILE_ROWS, columns: columns::<S>() }
+        Shape { rows: S::TILE_ROWS, int_rows: byte_tile::most_rows::<S>(), columns: columns::<S>() }
     }
 }
 

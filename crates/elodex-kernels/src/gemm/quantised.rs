@@ -33,7 +33,7 @@ pub(super) fn row_block(k: usize) -> usize {
 
 /// f32 values of scratch for `rows` rows.
 pub(super) fn scratch_length(rows: usize, weight: &BytePanels, k: usize) -> usize {
-    rows * (row_stride(k) / 4 + 2 * weight.groups(k))
+    (rows + byte_tile::SPARE_ROWS) * row_stride(k) / 4 + rows * 2 * weight.groups(k)
 }
 
 /// Bytes from one quantised row to the next: an odd number of cache lines, so that the rows of a tile spread over the
@@ -44,6 +44,7 @@ fn row_stride(k: usize) -> usize {
 
 impl<F: Fn(usize) -> usize> Operation for Block<'_, BytePanels, F> {
     type Output = ();
+    const MULTIPLIES_BYTES: bool = true;
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
@@ -53,7 +54,7 @@ impl<F: Fn(usize) -> usize> Operation for Block<'_, BytePanels, F> {
         let (scales, rest) = self.scratch.split_at_mut(row_count * groups);
         let (zeros, bytes) = rest.split_at_mut(row_count * groups);
         let bytes = bytes_of(bytes);
-        for (index, bytes) in bytes.chunks_exact_mut(stride).enumerate() {
+        for (index, bytes) in bytes.chunks_exact_mut(stride).take(row_count).enumerate() {
             let row = &self.a[(first_row + index) * k..][..k];
             for (group, (values, bytes)) in
                 row.chunks(weight.group()).zip(bytes.chunks_mut(weight.group())).enumerate()
@@ -78,7 +79,8 @@ impl<F: Fn(usize) -> usize> Operation for Block<'_, BytePanels, F> {
                 for group in 0..groups {
                     let steps = weight.group_steps(group, k);
                     let from = 4 * steps.start;
-                    let left = &bytes[first * stride + from..][..(rows - 1) * stride + 4 * steps.len()];
+                    let last = (rows + byte_tile::SPARE_ROWS - 1) * stride;
+                    let left = &bytes[first * stride + from..][..last + 4 * steps.len()];
                     let right = &panel[from * BYTE_PANEL..][..4 * steps.len() * BYTE_PANEL];
                     let operands = ByteOperands {
                         left: left.as_ptr(),
@@ -95,13 +97,12 @@ impl<F: Fn(usize) -> usize> Operation for Block<'_, BytePanels, F> {
                         weight_scales: load_two(simd, &weight.scales(group, n)[column..]),
                         weight_sums: load_two(simd, &weight.scaled_sums(group, n)[column..]),
                     };
-                    let start = [simd.splat_int(0); 2];
                     macro_rules! accumulate_into {
                         ($sink:expr) => {
-                            // SAFETY: `left` holds the group's bytes of `rows` rows and `right` those of a panel, in
-                            // which the tile's columns lie.
+                            // SAFETY: `left` holds the group's bytes of `rows` rows and of spare ones, and `right`
+                            // those of a panel, in which the tile's columns lie.
                             unsafe {
-                                byte_tile::accumulate(simd, rows, Unsigned::Left, operands, start, &mut $sink)
+                                byte_tile::accumulate(simd, rows, Unsigned::Left, operands, None, &mut $sink)
                             }
                         };
                     }

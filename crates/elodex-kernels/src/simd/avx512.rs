@@ -1,16 +1,23 @@
-//! AVX-512, with or without VNNI: sixteen lanes.
+//! AVX-512, plain, with VNNI, or with that and AMX: sixteen lanes.
 
 use std::arch::x86_64::*;
 
 use super::{BYTE_SIGNS, Simd, sum_by_halves};
 
-/// Proof of AVX-512 F, BW, DQ, VL, and VNNI where `VNNI`.
-#[derive(Clone, Copy)]
-pub(crate) struct Avx512<const VNNI: bool>(());
+/// How [`Avx512`] multiplies bytes.
+pub(crate) const WIDENING: u8 = 0;
+/// By VNNI.
+pub(crate) const VNNI: u8 = 1;
+/// By VNNI, and tiles of them by AMX.
+pub(crate) const AMX: u8 = 2;
 
-impl<const VNNI: bool> Avx512<VNNI> {
+/// Proof of AVX-512 F, BW, DQ, VL, and of the extensions that `PRODUCT` names.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512<const PRODUCT: u8>(());
+
+impl<const PRODUCT: u8> Avx512<PRODUCT> {
     /// # Safety
-    /// The CPU has AVX-512 F, BW, DQ, VL, and VNNI where `VNNI`.
+    /// The CPU has AVX-512 F, BW, DQ, VL, and the extensions that `PRODUCT` names.
     #[inline(always)]
     pub(crate) unsafe fn assume() -> Self {
         Self(())
@@ -24,13 +31,14 @@ fn first(count: usize) -> __mmask16 {
     ((1u32 << count) - 1) as __mmask16
 }
 
-impl<const VNNI: bool> Simd for Avx512<VNNI> {
+impl<const PRODUCT: u8> Simd for Avx512<PRODUCT> {
     type Vector = __m512;
     type Ints = __m512i;
     const LANES: usize = LANES;
     const TILE_ROWS: usize = 12;
-    // Without VNNI bytes are widened, which takes more registers.
-    const INT_TILE_ROWS: usize = if VNNI { 12 } else { 10 };
+    // Widened bytes take more registers.
+    const INT_TILE_ROWS: usize = if PRODUCT == WIDENING { 10 } else { 12 };
+    const HAS_AMX: bool = PRODUCT == AMX;
 
     #[inline(always)]
     fn prefetch_bytes(self, address: *const u8) {
@@ -218,7 +226,7 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
     fn dot(self, unsigned: __m512i, signed: __m512i, sum: __m512i) -> __m512i {
         // SAFETY: `self` proves AVX-512, and VNNI where it is used.
         unsafe {
-            if VNNI {
+            if PRODUCT != WIDENING {
                 return _mm512_dpbusd_epi32(sum, unsigned, signed);
             }
             // `maddubs` would saturate at 16 bits: every other byte is widened instead.

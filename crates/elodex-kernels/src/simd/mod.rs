@@ -43,6 +43,11 @@ pub(crate) trait Simd: Copy {
     /// Most rows of such a tile of integers.
     const INT_TILE_ROWS: usize;
 
+    /// Whether whole tiles of bytes are multiplied by AMX, whose registers an [`Operation`] must have asked for.
+    ///
+    /// [`Operation`]: crate::dispatch::Operation
+    const HAS_AMX: bool = false;
+
     /// Hints that `address`, which may be beyond what can be read, is read soon: where a tile uses up a cache line
     /// faster than the hardware fetches ahead by itself.
     #[inline(always)]

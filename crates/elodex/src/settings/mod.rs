@@ -128,7 +128,7 @@ settings! {
     "Time the chat model gets before a search goes on without it" rewriter_timeout: Seconds = "5s";
     "Where clients reach this server, for the addresses of files; empty for what each request names" public_url: Maybe<Url> = "";
     "Threads that run models; 0 for as many as there are processors" threads: usize = "0";
-    "Instruction set: scalar, neon, neon-dot, neon-i8mm, avx2, avx-vnni, avx512, avx512-vnni; empty for the best there is" isa: Maybe<Isa> = "";
+    "Instruction set: scalar, neon, neon-dot, neon-i8mm, avx2, avx-vnni, avx512, avx512-vnni, avx512-amx; empty for the best there is" isa: Maybe<Isa> = "";
     "Numbers that models run in: f32, int8; empty for what the files of each say" model_precision: Maybe<Precision> = "";
     "Tokens in one packed batch" batch_tokens: usize = "8192";
     "Text waiting per model; more is answered with 503" queue_bytes: Bytes = "256MiB";
