@@ -40,6 +40,13 @@ impl<const PRODUCT: u8> Simd for Avx512<PRODUCT> {
     const INT_TILE_ROWS: usize = if PRODUCT == WIDENING { 10 } else { 12 };
     const HAS_AMX: bool = PRODUCT == AMX;
 
+    /// A step of a tile takes two lines.
+    #[inline(always)]
+    fn prefetch(self, address: *const f32) {
+        self.prefetch_bytes(address.cast());
+        self.prefetch_bytes(address.wrapping_add(LANES).cast());
+    }
+
     #[inline(always)]
     fn prefetch_bytes(self, address: *const u8) {
         // SAFETY: a prefetch of an invalid address does nothing.
