@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::registry::{ModelKind, ServedModel, Service};
 use elodex_dialects::Problem;
 use elodex_dialects::tei::{Info, InfoModel, Labels, ModelType, Pooling};
+use elodex_kernels::Precision;
 use elodex_models::files::{Module, PoolingMode};
 use elodex_types::TruncationPolicy;
 
@@ -13,16 +14,20 @@ pub(crate) fn info(app: &App) -> Result<Info, Problem> {
     let (model, _) = registry
         .resolve("", ModelKind::Embedder, None)
         .or_else(|problem| registry.resolve("", ModelKind::Reranker, None).map_err(|_| problem))?;
-    let max_input_length = match &model.service {
-        Service::Embed(service) => service.model().info().max_tokens,
-        Service::Rerank(service) => service.model().info().max_tokens,
+    let (max_input_length, precision) = match &model.service {
+        Service::Embed(service) => (service.model().info().max_tokens, service.model().info().precision),
+        Service::Rerank(service) => (service.model().info().max_tokens, service.model().info().precision),
+    };
+    let model_dtype = match precision {
+        Precision::F32 => "float32",
+        Precision::Int8 => "int8",
     };
     let max_concurrent_requests = app.config().max_concurrent_requests;
     Ok(Info {
         model: InfoModel {
             model_id: model.files.id.clone(),
             model_sha: None,
-            model_dtype: "float32".to_owned(),
+            model_dtype: model_dtype.to_owned(),
             served_model_name: model.name.clone(),
             model_type: model_type(model),
         },

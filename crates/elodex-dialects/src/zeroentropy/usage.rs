@@ -18,7 +18,8 @@ const PERIODS: [(&str, Period); 3] =
 pub struct UsageBody {
     /// Unix seconds of the first moment that counts.
     pub start_time: u64,
-    /// Unix seconds of the first moment that no longer counts.
+    /// Unix seconds of the first moment that no longer counts. What was used is known by the minute: of a bound within a
+    /// minute the whole minute counts.
     pub end_time: u64,
     /// How long a window is.
     pub aggregation_window: Period,

@@ -158,6 +158,7 @@ impl Shared {
         let filter = |filter| condition::resolve(&*view, collection.id, filter);
         let search = Search {
             request,
+            query: &folded.query,
             condition: request.filter.as_ref().map(filter).transpose()?,
             vector: embedded.as_ref().map(|embedded| &*embedded.vector),
             terms: if plan.weights.lexical > 0.0 { Some(terms()?) } else { None },

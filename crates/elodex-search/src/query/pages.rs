@@ -1,19 +1,33 @@
 //! Which pages a piece of a document touches, and what a page's text is.
 
+use crate::lexical::analyzer_of;
 use crate::{Result, error};
 use elodex_store::{CatalogView, Document, LiveChunk};
+use std::collections::HashSet;
 use std::ops::Range;
 
-/// The page that a chunk counts for: the one with most of it, the first of equals; 0 where there are no pages.
-pub(super) fn main_page(view: &dyn CatalogView, live: &LiveChunk) -> Result<u32> {
+/// The page that a chunk counts for: of those it touches the one where it shares most different words with the query, of
+/// equals the one with most of it, then the first; 0 where there are no pages.
+pub(super) fn main_page(view: &dyn CatalogView, live: &LiveChunk, query: &str) -> Result<u32> {
     let Some(pages) = &live.chunk.pages else { return Ok(0) };
-    let mut best = (pages.start, 0);
-    if pages.len() > 1 {
-        for page in pages.clone() {
-            let shared = overlap(&view.page(&live.document, page).map_err(error::of)?, &live.chunk.bytes);
-            if shared > best.1 {
-                best = (page, shared);
-            }
+    if pages.len() <= 1 {
+        return Ok(pages.start);
+    }
+    let language = live.document.parsed.as_ref().and_then(|parsed| parsed.language.as_deref());
+    let analyzer = analyzer_of(language);
+    let wanted: HashSet<String> = analyzer.terms(query).into_iter().collect();
+    let chunk = &live.chunk.bytes;
+    let mut best = (pages.start, (0, 0));
+    for page in pages.clone() {
+        let bytes = view.page(&live.document, page).map_err(error::of)?;
+        let within =
+            bytes.start.max(chunk.start) - chunk.start..bytes.end.min(chunk.end).saturating_sub(chunk.start);
+        let text = live.text.get(within).unwrap_or_default();
+        let words: HashSet<String> =
+            analyzer.terms(text).into_iter().filter(|word| wanted.contains(word)).collect();
+        let share = (words.len(), overlap(&bytes, chunk));
+        if share > best.1 {
+            best = (page, share);
         }
     }
     Ok(best.0)

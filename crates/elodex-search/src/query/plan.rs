@@ -74,7 +74,11 @@ impl Shared {
         };
         let rerank_depth = match reranker {
             None => 0,
-            Some(_) => named_depth.unwrap_or(self.options.rerank_depth).clamp(1, MOST_RERANKED),
+            // Results beyond it would have scores of another kind, so only who names a depth gets such.
+            Some(_) => {
+                let depth = named_depth.unwrap_or_else(|| self.options.rerank_depth.max(request.k));
+                depth.clamp(1, MOST_RERANKED)
+            }
         };
         // The margin is on the scale of the policy's fusion, and a threshold needs scores.
         let comparable = request.weights.is_none() && request.depth.is_none();

@@ -21,6 +21,8 @@ const READ: std::ops::RangeInclusive<usize> = 32..=512;
 #[derive(Debug)]
 pub(super) struct Search<'a> {
     pub(super) request: &'a SearchRequest,
+    /// What is asked, with the conversation's turns.
+    pub(super) query: &'a str,
     pub(super) condition: Option<Condition>,
     /// The query's embedding; `None` where the dense list is not asked.
     pub(super) vector: Option<&'a [f32]>,
@@ -197,7 +199,7 @@ fn choose(reader: &mut Reader<'_>, search: &Search<'_>, wanted: usize, fused: &[
                 }
             }
             let page = match request.unit {
-                Unit::Pages => pages::main_page(reader.view, &read.live)?,
+                Unit::Pages => pages::main_page(reader.view, &read.live, search.query)?,
                 _ => 0,
             };
             let revision = found.id.revision();

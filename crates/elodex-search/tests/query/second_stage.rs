@@ -137,6 +137,17 @@ fn beyond_the_rerank_depth_the_fused_order_stands() {
 }
 
 #[test]
+fn as_many_are_scored_as_are_asked_for() {
+    let options = SearchOptions { rerank_depth: 2, ..SearchOptions::default() };
+    let ground = Ground::with(options, EngineLimits::default());
+    let texts = COFFEE.iter().enumerate();
+    ground.add(texts.map(|(path, text)| crate::support::text_document(&path.to_string(), text)).collect());
+    let response = ground.search(&request(Unit::Documents, 6));
+    assert!(response.hits.iter().all(|hit| hit.score.kind == ScoreKind::Relevance), "{:?}", response.hits);
+    assert!(logits(&response).is_sorted_by(|one, other| one.unwrap() >= other.unwrap()));
+}
+
+#[test]
 fn what_is_scored_when_it_stops_comes_first() {
     let ground = ground_of_many(tight());
     let response = ground.engine.search(&request(Unit::Documents, 40), &in_an_hour()).unwrap();

@@ -74,6 +74,20 @@ proptest! {
     }
 }
 
+/// All its pages are in one chunk.
+#[test]
+fn the_page_of_a_result_is_the_one_that_has_the_words() {
+    let pages = ["Zebra.", "Bread and butter.", "Invoice."].map(str::to_owned).to_vec();
+    let content = Content::Pages { pages, continuous: true };
+    let ground = Ground::of(vec![NewDocument { path: "a".into(), metadata: Metadata::new(), content }]);
+    assert_eq!(ground.search(&SearchRequest::new("c", "zebra", Unit::Chunks, 9)).hits.len(), 1);
+    for (query, page) in [("the zebra", 0), ("an invoice", 2), ("nothing of these", 1)] {
+        let response = ground.search(&SearchRequest::new("c", query, Unit::Pages, 9));
+        let found: Vec<Option<u32>> = response.hits.iter().map(|hit| hit.page).collect();
+        assert_eq!(found, [Some(page)], "{query}");
+    }
+}
+
 #[test]
 fn a_result_is_one_per_document_or_page() {
     let page =

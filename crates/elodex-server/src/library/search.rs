@@ -51,6 +51,9 @@ pub(crate) async fn search(
     call.app.metrics().search(&response.timing, rerank);
     let mut answer = reply::json(shape.render(&response)?);
     reply::set(&mut answer, "x-elodex-rerank", rerank);
+    if response.query_truncation.is_some() {
+        reply::set(&mut answer, "x-elodex-truncated", "1");
+    }
     if let Some(Assignment { experiment, arm }) = &response.experiment {
         reply::set(&mut answer, "x-elodex-experiment", &format!("{experiment}={}", arm.as_str()));
     }
@@ -85,8 +88,8 @@ fn spend_more(request: &mut SearchRequest, library: &Library, app: &App) -> Resu
         Rerank::Off if default_is_served && request.query.is_some() => (None, None),
         Rerank::Off => return Ok(()),
     };
-    let depth = depth.unwrap_or(library.search.rerank_depth);
-    request.rerank = Rerank::On { model, depth: Some(depth.saturating_mul(2).clamp(1, MOST_RERANKED)) };
+    let depth = depth.unwrap_or(library.search.rerank_depth).saturating_mul(2).max(request.k);
+    request.rerank = Rerank::On { model, depth: Some(depth.clamp(1, MOST_RERANKED)) };
     Ok(())
 }
 

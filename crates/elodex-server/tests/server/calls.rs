@@ -91,6 +91,7 @@ fn tokens_and_facts() {
 
     let info = server.get("/info").ok();
     assert_eq!(info["served_model_name"], json!("tiny"));
+    assert_eq!(info["model_dtype"], json!("float32"));
     assert!(info["max_input_length"].as_u64().unwrap() > 0);
 
     let listed = server.get("/v1/models").ok();

@@ -100,6 +100,9 @@ fn rerankers_order_and_are_named() {
     let high = top(json!({"latency_mode": "high"}));
     assert_eq!(high.header("x-elodex-rerank"), Some("full"), "the only reranker is the default");
     assert_eq!(high.json()["results"], reranked.json()["results"]);
+    assert_eq!(plain.header("x-elodex-truncated"), None);
+    let cut = top(json!({"query": "night ".repeat(600)}));
+    assert_eq!(cut.header("x-elodex-truncated"), Some("1"), "{}", cut.text);
     let gone = top(json!({"reranker": "gone"}));
     assert_eq!(gone.status, 404);
     assert!(gone.text.contains("cross"), "{}", gone.text);
