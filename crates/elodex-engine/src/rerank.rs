@@ -212,6 +212,7 @@ impl<M: RerankModel> Core<M> {
                 tokens: answers.outputs.iter().map(|output| output.tokens as u64).sum(),
             },
             results: rank(&answers.outputs, top_n),
+            truncations: answers.outputs.iter().map(|output| output.truncation).collect(),
             lane: answers.lane,
             timing: answers.timing,
         })
@@ -224,13 +225,7 @@ fn rank(outputs: &[Scored], top_n: Option<usize>) -> Vec<Ranked> {
     let mut results: Vec<Ranked> = outputs
         .iter()
         .enumerate()
-        .map(|(index, scored)| Ranked {
-            index,
-            score: scored.score,
-            logit: scored.logit,
-            truncation: scored.truncation,
-            span: scored.span,
-        })
+        .map(|(index, scored)| Ranked { index, score: scored.score, logit: scored.logit, span: scored.span })
         .collect();
     results.sort_by(|left, right| right.logit.partial_cmp(&left.logit).unwrap_or(Ordering::Equal));
     results.truncate(top_n.unwrap_or(usize::MAX));

@@ -39,13 +39,19 @@ fn declared_length(headers: &HeaderMap) -> Option<usize> {
 }
 
 async fn collect(body: &mut Body, declared: Option<usize>, limit: usize) -> Result<Vec<u8>, Problem> {
-    let mut bytes = Vec::with_capacity(declared.unwrap_or(0).min(limit));
+    let too_long = || {
+        let message = format!("the request body is longer than {limit} bytes; split the request");
+        Problem::new(Fault::TooLarge, message)
+    };
+    if declared.is_some_and(|declared| declared > limit) {
+        return Err(too_long());
+    }
+    let mut bytes = Vec::with_capacity(declared.unwrap_or(0));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Problem::new(Fault::User, "the request body ended early"))?;
         let Ok(data) = frame.into_data() else { continue };
         if bytes.len() + data.len() > limit {
-            let message = format!("the request body is longer than {limit} bytes; split the request");
-            return Err(Problem::new(Fault::TooLarge, message));
+            return Err(too_long());
         }
         bytes.extend_from_slice(&data);
     }
@@ -56,17 +62,8 @@ async fn collect(body: &mut Body, declared: Option<usize>, limit: usize) -> Resu
 ///
 /// A client that is still sending does not look for an answer, and closing the connection on it may cost it the answer
 /// (a reset discards what was received).
-pub(crate) async fn drain(body: &mut Body, limit: usize, config: &ServerConfig) {
-    let most = limit.saturating_mul(2);
-    let rest = async {
-        let mut seen: usize = 0;
-        while let Some(Ok(frame)) = body.frame().await {
-            seen += frame.data_ref().map_or(0, |data| data.len());
-            if seen > most {
-                return;
-            }
-        }
-    };
+pub(crate) async fn drain(body: &mut Body, config: &ServerConfig) {
+    let rest = async { while let Some(Ok(_)) = body.frame().await {} };
     // A client too slow for this loses no more than without it.
     let _ = tokio::time::timeout(LONGEST_DRAIN.min(config.body_timeout), rest).await;
 }

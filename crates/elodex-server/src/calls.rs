@@ -67,7 +67,7 @@ async fn answer_or_refuse(
             Err(problem) => reply::problem(dialect, &problem),
         },
     };
-    body::drain(&mut body, longest_body(&app, route), app.config()).await;
+    body::drain(&mut body, app.config()).await;
     refusal
 }
 
@@ -216,7 +216,7 @@ async fn embed(call: &Call, parsed: EmbedCall, facts: &Facts) -> Result<Response
         usage: response.usage,
         lane: response.lane,
         timing: response.timing,
-        truncated: count_cut(response.truncations.iter()),
+        truncated: count_cut(&response.truncations),
     };
     let fingerprint = response.fingerprint.to_string();
     let size = response.embeddings.iter().map(|vector| vector.len() * 4).sum();
@@ -246,7 +246,7 @@ async fn rerank(call: &Call, parsed: RerankCall, facts: &Facts) -> Result<Respon
         usage: response.usage,
         lane: response.lane,
         timing: response.timing,
-        truncated: count_cut(response.results.iter().map(|ranked| &ranked.truncation)),
+        truncated: count_cut(&response.truncations),
     };
     let kind = response.results.first().map(|ranked| ranked.score.kind);
     let request_id = call.request_id.clone();
@@ -274,8 +274,8 @@ pub(crate) fn billed(lengths: impl Iterator<Item = usize>) -> u64 {
     lengths.map(|length| 150 + length as u64).sum()
 }
 
-fn count_cut<'a>(truncations: impl Iterator<Item = &'a Truncation>) -> usize {
-    truncations.filter(|truncation| truncation.cut()).count()
+fn count_cut(truncations: &[Truncation]) -> usize {
+    truncations.iter().filter(|truncation| truncation.cut()).count()
 }
 
 /// What a client is told about a call besides its answer.

@@ -34,17 +34,19 @@ pub(crate) const OWN_PATHS: [&str; 12] = [
 ];
 
 /// Headers a page of another origin may read.
-const EXPOSED: [&str; 10] = [
+const EXPOSED: [&str; 12] = [
     "x-request-id",
     "x-elodex-model-fingerprint",
     "x-elodex-truncated",
     "x-elodex-lane",
     "x-elodex-score-kind",
     "x-elodex-rerank",
+    "x-elodex-rerank-reason",
     "x-elodex-experiment",
     "server-timing",
     "retry-after",
     "retry-after-ms",
+    "x-should-retry",
 ];
 
 /// What a path belongs to.

@@ -93,8 +93,6 @@ pub struct Ranked {
     pub score: Score,
     /// The model's raw output before any activation, for tests and calibration.
     pub logit: f32,
-    /// Receipt for this document.
-    pub truncation: Truncation,
     /// With [`TruncationPolicy::Passages`] on an over-long document: the best window, as `[start, end)` in code points.
     pub span: Option<(usize, usize)>,
 }
@@ -106,6 +104,8 @@ pub struct RerankResponse {
     pub model: String,
     /// Best first; ties keep request order.
     pub results: Vec<Ranked>,
+    /// One receipt per document of the request, in its order, also for those beyond `top_n`.
+    pub truncations: Vec<Truncation>,
     /// Counters over all documents, also those beyond `top_n`.
     pub usage: Usage,
     /// Lane used.

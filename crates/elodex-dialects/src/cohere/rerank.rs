@@ -78,15 +78,15 @@ struct Ranking {
 impl RerankShape for Ranking {
     fn render(&self, response: &RerankResponse, request_id: &str) -> Result<Vec<u8>, Problem> {
         finite_scores(response)?;
-        let ranked = response.results.iter();
-        let warnings = ranked
-            .clone()
-            .filter_map(|ranked| cut_warning("documents", ranked.index, ranked.truncation))
-            .collect();
+        let receipts = response.truncations.iter().enumerate();
+        let warnings =
+            receipts.filter_map(|(index, receipt)| cut_warning("documents", index, *receipt)).collect();
         let search_units = Some(self.documents.div_ceil(DOCUMENTS_PER_UNIT) as u64);
         let body = RerankAnswer {
             id: request_id,
-            results: ranked
+            results: response
+                .results
+                .iter()
                 .map(|ranked| RerankResult { index: ranked.index, relevance_score: ranked.score.value })
                 .collect(),
             meta: Meta::new(BilledUnits { search_units, ..BilledUnits::default() }, warnings),

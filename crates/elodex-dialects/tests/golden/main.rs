@@ -226,12 +226,12 @@ fn reranked(response: &Value) -> RerankResponse {
         index: ranked["index"].as_u64().unwrap() as usize,
         score: Score { value: number(&ranked["score"]), kind: ScoreKind::Relevance },
         logit: number(&ranked["logit"]),
-        truncation: receipt(&ranked["truncation"]),
         span: None,
     });
     RerankResponse {
         model: CANONICAL_MODEL.into(),
         results: ranked.collect(),
+        truncations: response["truncations"].as_array().into_iter().flatten().map(receipt).collect(),
         usage: usage(response),
         lane: if response["lane"] == "slow" { Lane::Slow } else { Lane::Fast },
         timing: Timing { total: Duration::from_millis(125), inference: Duration::from_micros(62_500) },

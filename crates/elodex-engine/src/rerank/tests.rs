@@ -108,12 +108,13 @@ fn passages_keep_the_best_window_and_its_span() {
     let best = &response.results[1];
     // Windows of 398 characters every 199: the first with both x at 701 and 702 starts at 398.
     assert_eq!((best.logit, best.span), (2.0, Some((398, 796))));
-    assert!(!best.truncation.cut(), "all windows together read everything");
-    assert_eq!(best.truncation.seen, long.len() + 2);
+    let receipt = response.truncations[best.index];
+    assert!(!receipt.cut(), "all windows together read everything");
+    assert_eq!(receipt.seen, long.len() + 2);
     assert_eq!(response.results[0].span, None);
 
     let cut = run(&service, request("q", [&long])).unwrap();
-    assert!(cut.results[0].truncation.cut());
+    assert!(cut.truncations[0].cut());
     assert_eq!((cut.results[0].logit, cut.results[0].span), (1.0, None));
     let again = run(&service, passages(&[&long])).unwrap();
     assert_eq!(again.results[0], Ranked { index: 0, ..best.clone() });

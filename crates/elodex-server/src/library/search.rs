@@ -20,6 +20,9 @@ const EXPERIMENT_KEY: &str = "x-elodex-experiment-key";
 /// How much sooner than the client's patience ends the engine must have done its best, so that the answer arrives.
 const LONGEST_MARGIN: Duration = Duration::from_millis(50);
 
+/// Characters of a reason that go into a header.
+const LONGEST_REASON: usize = 300;
+
 pub(crate) async fn search(
     call: &Call,
     parsed: SearchCall,
@@ -47,10 +50,13 @@ pub(crate) async fn search(
     for hit in &mut response.hits {
         hit.file_url = library.file_url(&base, hit.revision);
     }
-    let rerank = rerank_name(&response.rerank);
+    let (rerank, why_not) = rerank_facts(&response.rerank);
     call.app.metrics().search(&response.timing, rerank);
     let mut answer = reply::json(shape.render(&response)?);
     reply::set(&mut answer, "x-elodex-rerank", rerank);
+    if let Some(reason) = why_not {
+        reply::set(&mut answer, "x-elodex-rerank-reason", &in_a_header(reason));
+    }
     if response.query_truncation.is_some() {
         reply::set(&mut answer, "x-elodex-truncated", "1");
     }
@@ -102,12 +108,19 @@ fn deadline(given_up: Instant, budget: Option<Duration>) -> Instant {
     now + budget.map_or(left, |budget| budget.min(left))
 }
 
-fn rerank_name(status: &RerankStatus) -> &'static str {
+/// What the second stage did, and why not all.
+fn rerank_facts(status: &RerankStatus) -> (&'static str, Option<&str>) {
     match status {
-        RerankStatus::Full => "full",
-        RerankStatus::Partial { .. } => "partial",
-        RerankStatus::Skipped { .. } => "skipped",
+        RerankStatus::Full => ("full", None),
+        RerankStatus::Partial { reason, .. } => ("partial", Some(reason)),
+        RerankStatus::Skipped { reason } => ("skipped", Some(reason)),
     }
+}
+
+/// The beginning of a message, with what no header may hold as `?`.
+fn in_a_header(message: &str) -> String {
+    let plain = |letter: char| if matches!(letter, ' '..='~') { letter } else { '?' };
+    message.chars().take(LONGEST_REASON).map(plain).collect()
 }
 
 fn server_timing(timing: &SearchTiming) -> String {

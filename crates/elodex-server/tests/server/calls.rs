@@ -71,9 +71,10 @@ fn headers_tell_what_happened() {
     assert_eq!(answer.header("x-elodex-truncated"), None);
     assert_eq!(answer.header("x-request-id").unwrap().len(), 32);
 
-    let rerank = json!({"model": "cross", "query": "q", "documents": ["d"]});
+    let rerank = json!({"model": "cross", "query": "q", "documents": ["d", long, long], "top_n": 1});
     let answer = server.post("/v1/models/rerank", &rerank);
     assert_eq!(answer.header("x-elodex-score-kind"), Some("relevance"));
+    assert_eq!(answer.header("x-elodex-truncated"), Some("2"), "also those that `top_n` leaves out");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use crate::support::{KEY, Options, Server, embed, long_embed};
 use elodex_server::RateLimits;
 use serde_json::json;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
@@ -79,6 +81,15 @@ fn long_bodies_are_refused_in_every_shape() {
         assert_eq!(answer.status, 413, "{path}: {}", answer.text);
         assert!(!answer.json()[field].is_null(), "{path}: {}", answer.text);
     }
+    let whole = server.post("/v1/models/embed", &json!({"padding": "x".repeat(40_000_000)}));
+    assert_eq!(whole.status, 413, "a client that sends everything first gets its answer");
+    let head = "POST /v1/models/embed HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\n\
+                content-length: 10000000000\r\n\r\n";
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 413", "what was announced is refused without waiting for it");
 }
 
 #[test]

@@ -92,10 +92,12 @@ fn rerankers_order_and_are_named() {
     };
     let plain = top(json!({}));
     assert_eq!(plain.header("x-elodex-rerank"), Some("skipped"));
+    assert_eq!(plain.header("x-elodex-rerank-reason"), Some("not asked for"));
     assert_eq!(plain.header("x-elodex-score-kind"), Some("rank_fused"));
     assert_eq!(plain.header("cache-control"), Some("no-store"));
     let reranked = top(json!({"reranker": "zerank-2"}));
     assert_eq!(reranked.header("x-elodex-rerank"), Some("full"), "{}", reranked.text);
+    assert_eq!(reranked.header("x-elodex-rerank-reason"), None);
     assert_eq!(reranked.header("x-elodex-score-kind"), Some("relevance"));
     let high = top(json!({"latency_mode": "high"}));
     assert_eq!(high.header("x-elodex-rerank"), Some("full"), "the only reranker is the default");

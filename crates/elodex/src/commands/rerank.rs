@@ -31,7 +31,7 @@ pub(crate) fn rerank(sources: &Sources, arguments: &RerankArgs) -> anyhow::Resul
         TableFormat::Table => output::line(table(&answer, &documents)?)?,
         TableFormat::Json => output::line(object(&answer, &arguments.query, &documents)?)?,
     }
-    let cut = answer.results.iter().filter(|ranked| ranked.truncation.cut()).count();
+    let cut = answer.truncations.iter().filter(|receipt| receipt.cut()).count();
     if cut > 0 {
         let longest = service.model().info().max_tokens;
         output::note(format!("warning: {cut} documents did not fit the model's {longest} tokens whole"));
@@ -68,7 +68,7 @@ fn object(answer: &RerankResponse, query: &str, documents: &[String]) -> anyhow:
             "index": ranked.index,
             "score": ranked.score,
             "logit": ranked.logit,
-            "tokens": ranked.truncation,
+            "tokens": answer.truncations.get(ranked.index),
             "span": ranked.span,
             "document": text(documents, ranked.index)?,
         }));
