@@ -20,9 +20,9 @@ use crate::simd::scalar::Scalar;
 pub(crate) trait Operation {
     type Output;
 
-    /// Whether it multiplies tiles of bytes, so that the registers of AMX are to be made ready for it.
+    /// Whether it multiplies tiles, so that the registers of AMX are to be made ready for it.
     #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "no other architecture has AMX"))]
-    const MULTIPLIES_BYTES: bool = false;
+    const MULTIPLIES_TILES: bool = false;
 
     fn run<S: Simd>(self, simd: S) -> Self::Output;
 }
@@ -66,7 +66,7 @@ impl Kernels {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
 unsafe fn run_avx512_amx<O: Operation>(operation: O) -> O::Output {
     // SAFETY: the caller promises AMX.
-    let _ready = O::MULTIPLIES_BYTES.then(|| unsafe { amx::Ready::new() });
+    let _ready = O::MULTIPLIES_TILES.then(|| unsafe { amx::Ready::new() });
     // SAFETY: the caller promises the features.
     operation.run(unsafe { Avx512::<{ avx512::AMX }>::assume() })
 }

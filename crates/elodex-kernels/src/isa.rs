@@ -26,7 +26,7 @@ pub enum Isa {
     Avx512,
     /// AVX-512 F, BW, DQ, VL, VNNI.
     Avx512Vnni,
-    /// AVX-512 F, BW, DQ, VL, VNNI + AMX's tiles of 8-bit integers.
+    /// AVX-512 F, BW, DQ, VL, VNNI + AMX's tiles of 8-bit integers and bf16.
     Avx512Amx,
 }
 

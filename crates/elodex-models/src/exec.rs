@@ -181,7 +181,8 @@ impl Backbone {
 
         let mut scratch =
             self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        Pass::new(self, &sequences, &offsets, parallelism).run(rows, &mut scratch, &mut |_, _| {});
+        let pass = Pass::new(self, &sequences, &offsets, parallelism);
+        parallelism.together(|| pass.run(rows, &mut scratch, &mut |_, _| {}));
         let hidden = self.spec.hidden;
         let results = members
             .iter()

@@ -12,7 +12,7 @@ const HIDDEN: usize = 384;
 const INTERMEDIATE: usize = 4 * HIDDEN;
 /// Rows that the engine (`exec/pass.rs` of elodex-models) takes from attention's output to the next layer's input at a time
 /// where a thread has a micro-batch of its own.
-const FEED_FORWARD_ROWS: usize = 48;
+const FEED_FORWARD_ROWS: usize = 96;
 /// Passes through all layers; of each stage the median is told.
 const PASSES: usize = 201;
 
@@ -136,8 +136,9 @@ impl Cost {
 /// Seconds that each stage takes in all layers, at the median of many passes.
 fn stage_medians(kernels: Kernels, precision: Precision, weights: &Weights, work: Work) -> [f64; 6] {
     let mut buffers = Buffers::new(work);
-    let passes: Vec<[f64; 6]> =
-        (0..PASSES).map(|_| pass(kernels, precision, weights, work, &mut buffers)).collect();
+    let passes: Vec<[f64; 6]> = (0..PASSES)
+        .map(|_| work.parallelism.together(|| pass(kernels, precision, weights, work, &mut buffers)))
+        .collect();
     std::array::from_fn(|stage| {
         let mut seconds: Vec<f64> = passes.iter().map(|pass| pass[stage]).collect();
         *seconds.select_nth_unstable_by(PASSES / 2, f64::total_cmp).1

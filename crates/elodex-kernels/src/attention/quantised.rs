@@ -102,7 +102,7 @@ fn block_keys(task: &HeadTask<'_>) -> Range<usize> {
 
 impl Operation for QuantisedTask<'_> {
     type Output = ();
-    const MULTIPLIES_BYTES: bool = true;
+    const MULTIPLIES_TILES: bool = true;
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {

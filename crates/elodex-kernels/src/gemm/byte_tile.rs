@@ -65,7 +65,7 @@ pub(crate) trait Sink<S: Simd> {
 ///
 /// # Safety
 /// `operands` is valid for reading all that `rows`, `steps` and [`columns`] reach, and [`SPARE_ROWS`] where `left_step` is
-/// 4; `sink` was made for as many rows, and this runs in an operation that multiplies bytes.
+/// 4; `sink` was made for as many rows, and this runs in an operation that multiplies tiles.
 #[inline(always)]
 pub(crate) unsafe fn accumulate<S: Simd, K: Sink<S>>(
     simd: S,
@@ -76,9 +76,9 @@ pub(crate) unsafe fn accumulate<S: Simd, K: Sink<S>>(
     sink: &mut K,
 ) {
     #[cfg(target_arch = "x86_64")]
-    if S::HAS_AMX && rows >= amx::LEAST_ROWS && amx::takes(operands) {
+    if S::HAS_AMX && rows >= amx::bytes::LEAST_ROWS && amx::bytes::takes(operands) {
         // SAFETY: passed on from the caller.
-        return unsafe { amx::accumulate(simd, rows, unsigned, operands, start, sink) };
+        return unsafe { amx::bytes::accumulate(simd, rows, unsigned, operands, start, sink) };
     }
     let start = start.unwrap_or([simd.splat_int(0); 2]);
     // Only heights up to INT_TILE_ROWS are compiled: the guards are constants.

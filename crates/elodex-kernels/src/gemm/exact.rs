@@ -1,42 +1,84 @@
 //! One task of an f32 GEMM: the depth in blocks, panel by panel, tile by tile.
 //!
-//! A tile carries its partial sums through the output between blocks of the depth, so every output is one chain of
-//! multiply-adds over k whatever the blocking.
+//! A tile carries its partial sums through the output between blocks of the depth, so how an output is summed up depends on
+//! k and the instruction set alone.
 
+#[cfg(target_arch = "x86_64")]
+use super::amx::floats::{self, Split};
 use super::epilogue::TilePlace;
 use super::tile::{self, Operands, columns};
 use super::{Block, MAX_TILE, Size, Tile};
 use crate::dispatch::Operation;
+use crate::isa::Isa;
 use crate::pack::FloatPanels;
 use crate::parallel::part;
 use crate::simd::Simd;
 
 /// Steps of the depth at a time: a panel's block stays in the second-level cache beside the rows' block.
-const DEPTH_BLOCK: usize = 512;
+pub(super) const DEPTH_BLOCK: usize = 512;
 
 /// Floats from one copied row to the next: an odd number of cache lines, so that the rows of a tile spread over the
 /// sets of the first-level cache even where k is a power of two.
 const ROW_STRIDE: usize = DEPTH_BLOCK + 16;
 
 /// f32 values of scratch for `rows` rows.
-pub(super) fn scratch_length(rows: usize) -> usize {
-    rows * ROW_STRIDE
+pub(super) fn scratch_length(isa: Isa, rows: usize) -> usize {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512Amx => floats::scratch_length(rows),
+        _ => rows * ROW_STRIDE,
+    }
+}
+
+/// Multiplies the tiles of a block for a block of the depth.
+pub(super) trait Multiplier<S: Simd> {
+    /// Takes the block's `row`th row.
+    fn take_row(&mut self, simd: S, row: usize, values: &[f32]);
+
+    /// Sets (or, if `resume`, adds to) `tile[row·columns + column]` = Σ left·right over the depth, for `rows` rows from the
+    /// block's `row`th on and a panel's steps; `is_new` says whether the last tile was of another panel or depth.
+    ///
+    /// # Safety
+    /// The rows were taken, as long as `right`; `tile` holds [`MAX_TILE`] values.
+    #[expect(clippy::too_many_arguments, reason = "a tile is all of this")]
+    unsafe fn tile(
+        &mut self,
+        simd: S,
+        row: usize,
+        rows: usize,
+        right: &[f32],
+        is_new: bool,
+        tile: *mut f32,
+        resume: bool,
+    );
 }
 
 impl<F: Fn(usize) -> usize> Operation for Block<'_, FloatPanels, F> {
     type Output = ();
+    const MULTIPLIES_TILES: bool = true;
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd>(mut self, simd: S) {
+        let scratch = std::mem::take(&mut self.scratch);
+        #[cfg(target_arch = "x86_64")]
+        if S::HAS_AMX {
+            let split = Split::new(scratch, self.size.rows.len(), self.size.tiles.len());
+            return self.multiply(simd, split);
+        }
+        self.multiply(simd, Copied(scratch));
+    }
+}
+
+impl<F: Fn(usize) -> usize> Block<'_, FloatPanels, F> {
+    #[inline(always)]
+    fn multiply<S: Simd>(self, simd: S, mut multiplier: impl Multiplier<S>) {
         let Size { k, n, rows, tiles, panels } = self.size;
-        let first_row = rows.start;
         let depth_blocks = k.div_ceil(DEPTH_BLOCK).max(1);
         let mut tile = Tile([0.0; MAX_TILE]);
         for depth_block in 0..depth_blocks {
             let depth = part(k, depth_blocks, depth_block);
-            for (row, copy) in self.scratch.chunks_exact_mut(ROW_STRIDE).enumerate() {
-                let from = (first_row + row) * k;
-                copy[..depth.len()].copy_from_slice(&self.a[from + depth.start..from + depth.end]);
+            for (row, values) in self.a[rows.start * k..rows.end * k].chunks_exact(k.max(1)).enumerate() {
+                multiplier.take_row(simd, row, &values[depth.clone()]);
             }
             for panel in panels.clone() {
                 let right =
@@ -44,25 +86,24 @@ impl<F: Fn(usize) -> usize> Operation for Block<'_, FloatPanels, F> {
                 for tile_index in tiles.clone() {
                     let row = (self.tile_starts)(tile_index);
                     let tile_rows = (self.tile_starts)(tile_index + 1) - row;
-                    let left = &self.scratch[(row - first_row) * ROW_STRIDE..];
                     let place =
                         TilePlace { out: self.out, n, row, rows: tile_rows, column: panel * columns::<S>() };
                     if depth_block > 0 {
                         place.read_back(simd, &mut tile.0);
                     }
-                    let operands = Operands {
-                        left: left.as_ptr(),
-                        left_row: ROW_STRIDE,
-                        left_step: 1,
-                        right: right.as_ptr(),
-                        right_step: columns::<S>(),
-                        depth: depth.len(),
-                    };
-                    // SAFETY: `left` holds `tile_rows` rows of ROW_STRIDE ≥ depth values, `right` holds `depth`
-                    // steps of a panel, and the tile is as large as any instruction set's.
+                    let is_new = tile_index == tiles.start;
+                    // SAFETY: all rows were taken for this block of the depth, and a tile is that long.
                     unsafe {
-                        tile::accumulate(simd, tile_rows, operands, tile.0.as_mut_ptr(), depth_block > 0)
-                    };
+                        multiplier.tile(
+                            simd,
+                            row - rows.start,
+                            tile_rows,
+                            right,
+                            is_new,
+                            tile.0.as_mut_ptr(),
+                            depth_block > 0,
+                        );
+                    }
                     if depth_block + 1 < depth_blocks {
                         place.write_partial(simd, &tile.0);
                     } else {
@@ -71,5 +112,38 @@ impl<F: Fn(usize) -> usize> Operation for Block<'_, FloatPanels, F> {
                 }
             }
         }
+    }
+}
+
+/// Rows copied next to each other: every output is one chain of multiply-adds over k.
+struct Copied<'a>(&'a mut [f32]);
+
+impl<S: Simd> Multiplier<S> for Copied<'_> {
+    #[inline(always)]
+    fn take_row(&mut self, _: S, row: usize, values: &[f32]) {
+        self.0[row * ROW_STRIDE..][..values.len()].copy_from_slice(values);
+    }
+
+    #[inline(always)]
+    unsafe fn tile(
+        &mut self,
+        simd: S,
+        row: usize,
+        rows: usize,
+        right: &[f32],
+        _: bool,
+        tile: *mut f32,
+        resume: bool,
+    ) {
+        let operands = Operands {
+            left: self.0[row * ROW_STRIDE..].as_ptr(),
+            left_row: ROW_STRIDE,
+            left_step: 1,
+            right: right.as_ptr(),
+            right_step: columns::<S>(),
+            depth: right.len() / columns::<S>(),
+        };
+        // SAFETY: each row holds ROW_STRIDE values, at least as many as the depth; the caller promises the tile.
+        unsafe { tile::accumulate(simd, rows, operands, tile, resume) };
     }
 }

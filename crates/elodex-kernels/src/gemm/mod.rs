@@ -72,21 +72,28 @@ impl Kernels {
         };
         let threads = parallelism.threads(m * n * k, pays_from);
         let row_blocks = m.div_ceil(row_block);
-        let (row_blocks, column_blocks) =
-            grid(row_blocks, m / (4 * tile_rows), weight.panel_count(), threads);
+        // Beside AMX rounding rows to bytes is half the work, so they are rather cut than rounded on every thread.
+        let most_row_blocks = match &weight.panels {
+            Panels::Int8(_) if shape.row_unit > 1 => (m / tile_rows).max(threads.min(m / shape.row_unit)),
+            _ => m / (4 * tile_rows),
+        };
+        let (row_blocks, column_blocks) = grid(row_blocks, most_row_blocks, weight.panel_count(), threads);
         // Blocks of rows get equally many tiles, and tiles nearly equally many rows: a shorter one wastes loads.
-        let tiles = m.div_ceil(tile_rows).next_multiple_of(row_blocks);
+        let units = m.div_ceil(shape.row_unit);
+        let tiles = m.div_ceil(tile_rows).next_multiple_of(row_blocks).min(units);
         let out = SharedOutput::new(out);
         for_each_task(threads, row_blocks * column_blocks, |task| {
             let tiles_of_block = part(tiles, row_blocks, task / column_blocks);
-            let tile_starts = |tile| part(m, tiles, tile).start;
+            let tile_starts = |tile| (shape.row_unit * part(units, tiles, tile).start).min(m);
             let rows = tile_starts(tiles_of_block.start)..tile_starts(tiles_of_block.end);
             let panels = part(weight.panel_count(), column_blocks, task % column_blocks);
             let size = Size { k, n, rows, tiles: tiles_of_block, panels };
             match &weight.panels {
-                Panels::F32(weight) => with_scratch(exact::scratch_length(size.rows.len()), |scratch| {
-                    self.dispatch(Block { a, weight, epilogue, out, size, tile_starts, scratch });
-                }),
+                Panels::F32(weight) => {
+                    with_scratch(exact::scratch_length(self.isa(), size.rows.len()), |scratch| {
+                        self.dispatch(Block { a, weight, epilogue, out, size, tile_starts, scratch });
+                    })
+                }
                 Panels::Int8(weight) => {
                     with_scratch(quantised::scratch_length(size.rows.len(), weight, k), |scratch| {
                         self.dispatch(Block { a, weight, epilogue, out, size, tile_starts, scratch });
@@ -142,6 +149,8 @@ struct TileShape;
 struct Shape {
     rows: usize,
     int_rows: usize,
+    /// Rows that are multiplied at once, be they there or not.
+    row_unit: usize,
     columns: usize,
 }
 
@@ -150,7 +159,12 @@ impl Operation for TileShape {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> Shape {
-        Shape { rows: S::TILE_ROWS, int_rows: byte_tile::most_rows::<S>(), columns: columns::<S>() }
+        Shape {
+            rows: if S::HAS_AMX { byte_tile::MOST_ROWS } else { S::TILE_ROWS },
+            int_rows: byte_tile::most_rows::<S>(),
+            row_unit: if S::HAS_AMX { byte_tile::SPARE_ROWS + 1 } else { 1 },
+            columns: columns::<S>(),
+        }
     }
 }
 

@@ -44,7 +44,7 @@ fn row_stride(k: usize) -> usize {
 
 impl<F: Fn(usize) -> usize> Operation for Block<'_, BytePanels, F> {
     type Output = ();
-    const MULTIPLIES_BYTES: bool = true;
+    const MULTIPLIES_TILES: bool = true;
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {

@@ -7,7 +7,7 @@ use elodex_kernels::{Activation, Attention, Epilogue, Parallelism, RelativeBias}
 
 /// Rows that one thread takes from attention's output to the next layer's input at a time: their widest activations
 /// stay in its second-level cache.
-const FEED_FORWARD_ROWS: usize = 48;
+const FEED_FORWARD_ROWS: usize = 96;
 
 /// Called with a linear layer and its input `[rows, in]`.
 type ShowInput<'a> = &'a dyn Fn(&Linear, &[f32]);

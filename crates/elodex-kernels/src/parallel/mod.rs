@@ -1,5 +1,7 @@
 //! Splitting work over the current rayon pool, and sharing one output among tasks that write disjoint parts of it.
 
+mod team;
+
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -16,6 +18,17 @@ pub enum Parallelism {
 }
 
 impl Parallelism {
+    /// Runs `work` such that between its calls of kernels the threads they use stay awake, where other work of the pool
+    /// does not need them. For what makes many short calls, one after the other.
+    pub fn together<R>(self, work: impl FnOnce() -> R) -> R {
+        match self {
+            Self::Pool if rayon::current_thread_index().is_some() && rayon::current_num_threads() > 1 => {
+                team::together(work)
+            }
+            Self::Serial | Self::Pool => work(),
+        }
+    }
+
     /// Threads worth using for work of `cost`, if waking another pays from `pays_from` on.
     pub(crate) fn threads(self, cost: usize, pays_from: usize) -> usize {
         match self {
@@ -34,7 +47,9 @@ pub(crate) fn for_each_task(threads: usize, count: usize, task: impl Fn(usize) +
         }
         return;
     }
-    (0..count).into_par_iter().with_max_len(1).for_each(task);
+    if !team::run(count, &task) {
+        (0..count).into_par_iter().with_max_len(1).for_each(task);
+    }
 }
 
 /// The `index`th of `parts` nearly equal parts of `0..length`.
@@ -60,10 +75,14 @@ pub(crate) fn for_each_row_block(
         return work(0, values);
     }
     let rows_per_block = rows.div_ceil(2 * threads);
-    values
-        .par_chunks_mut(rows_per_block * width)
-        .enumerate()
-        .for_each(|(index, block)| work(index * rows_per_block, block));
+    let block_length = rows_per_block * width;
+    let (length, shared) = (values.len(), SharedOutput::new(values));
+    for_each_task(threads, length.div_ceil(block_length), |index| {
+        let from = index * block_length;
+        // SAFETY: blocks do not overlap.
+        let block = unsafe { shared.part(from, block_length.min(length - from)) };
+        work(index * rows_per_block, block);
+    });
 }
 
 /// An output slice that several tasks write to, each its own part.

@@ -1,17 +1,12 @@
-//! Products of byte tiles by AMX, whose registers hold sixteen rows of 64 bytes each.
-//!
-//! The instructions are assembly, since their intrinsics are not stable. No code but this uses their registers, so what
-//! [`Ready`] sets up stays as it is until it is dropped.
+//! Products of byte tiles.
 
 use std::arch::asm;
 use std::mem::MaybeUninit;
 use std::ptr;
 
-use super::byte_tile::{ByteOperands, MOST_STEPS, Sink, Unsigned};
+use super::ROWS;
+use crate::gemm::byte_tile::{ByteOperands, MOST_STEPS, Sink, Unsigned};
 use crate::simd::Simd;
-
-/// Rows of a register.
-const ROWS: usize = 16;
 
 /// Steps of four bytes in a row of a register.
 const STEPS: usize = MOST_STEPS;
@@ -21,72 +16,6 @@ const COLUMN_BYTES: usize = 8 * ROWS;
 
 /// Rows from which it is faster than vectors of bytes.
 pub(crate) const LEAST_ROWS: usize = 9;
-
-/// Whether the processor has AMX for bytes and the system lets this process use it.
-pub(crate) fn is_available() -> bool {
-    #[cfg(all(target_os = "linux", not(miri)))]
-    {
-        use std::arch::x86_64::{__cpuid, __cpuid_count};
-        use std::sync::OnceLock;
-        /// AMX-TILE and AMX-INT8 of leaf 7.
-        const FEATURES: u32 = 1 << 24 | 1 << 25;
-        /// `ARCH_REQ_XCOMP_PERM` of arch_prctl(2).
-        const REQUEST_PERMISSION: libc::c_long = 0x1023;
-        /// The state component of the registers.
-        const TILE_DATA: libc::c_long = 18;
-        static AVAILABLE: OnceLock<bool> = OnceLock::new();
-        *AVAILABLE.get_or_init(|| {
-            let supported = __cpuid(0).eax >= 7 && __cpuid_count(7, 0).edx & FEATURES == FEATURES;
-            // SAFETY: asks for a permission of this process, and touches no memory.
-            supported && unsafe { libc::syscall(libc::SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) } == 0
-        })
-    }
-    #[cfg(not(all(target_os = "linux", not(miri))))]
-    false
-}
-
-/// The registers of this thread, set up as whole tiles until this is dropped.
-pub(crate) struct Ready(());
-
-/// What `ldtilecfg` reads: see Intel's Software Developer's Manual.
-#[repr(C, align(64))]
-struct Configuration {
-    palette: u8,
-    first_row: u8,
-    reserved: [u8; 14],
-    row_bytes: [u16; 16],
-    rows: [u8; 16],
-}
-
-static WHOLE_TILES: Configuration = {
-    let (mut row_bytes, mut rows) = ([0; 16], [0; 16]);
-    let mut register = 0;
-    while register < 8 {
-        row_bytes[register] = 4 * STEPS as u16;
-        rows[register] = ROWS as u8;
-        register += 1;
-    }
-    Configuration { palette: 1, first_row: 0, reserved: [0; 14], row_bytes, rows }
-};
-
-impl Ready {
-    /// # Safety
-    /// AMX is [available](is_available).
-    #[inline(always)]
-    pub(crate) unsafe fn new() -> Self {
-        // SAFETY: the caller promises AMX, and the configuration is a valid one.
-        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const WHOLE_TILES, options(nostack, readonly)) };
-        Self(())
-    }
-}
-
-impl Drop for Ready {
-    #[inline(always)]
-    fn drop(&mut self) {
-        // SAFETY: it was there to be made ready.
-        unsafe { asm!("tilerelease", options(nostack, nomem)) };
-    }
-}
 
 /// Whether these operands are such as registers are loaded with.
 #[inline(always)]
@@ -111,7 +40,7 @@ struct Product {
     start: *const Start,
 }
 
-/// See [`super::byte_tile::accumulate`].
+/// See [`crate::gemm::byte_tile::accumulate`].
 ///
 /// # Safety
 /// As there; [`Ready`] is held, and `operands` are such as [`takes`] says.
