@@ -61,6 +61,11 @@ impl SearchEngine {
         Ok(accepted)
     }
 
+    /// Bytes of content that a document has at most.
+    pub fn document_bytes(&self) -> u64 {
+        self.shared.options.document_bytes
+    }
+
     /// What is checked of a document before it is accepted.
     fn check(&self, document: &NewDocument) -> Result<()> {
         let path = &document.path;

@@ -129,7 +129,7 @@ pub(crate) struct IngestArgs {
     /// Leave documents whose path is taken as they are [default: replace them where they differ].
     #[arg(long)]
     pub(crate) keep: bool,
-    /// Delete documents of the folders named that are not in them any more.
+    /// Delete documents of the folders named that are not in them any more; those of JSON lines stay.
     #[arg(long)]
     pub(crate) prune: bool,
     /// Return when the documents are accepted, before they can be searched.

@@ -20,6 +20,11 @@ pub(crate) fn note(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
+/// Says several things, a line each.
+pub(crate) fn notes(lines: &[String]) {
+    lines.iter().for_each(note);
+}
+
 /// A bar over `total` things on standard error; hidden where that is no terminal.
 pub(crate) fn progress(total: u64, unit: &str) -> ProgressBar {
     let target = if std::io::stderr().is_terminal() {

@@ -60,6 +60,18 @@ pub(crate) fn open_catalog(settings: &Settings) -> anyhow::Result<RedbCatalog> {
         .with_context(|| format!("cannot open the data directory `{}`", folder.display()))
 }
 
+/// The catalog of a data directory that is there.
+pub(crate) fn open_existing_catalog(settings: &Settings) -> anyhow::Result<RedbCatalog> {
+    let folder = required_folder(settings)?;
+    if !folder.join("catalog.redb").is_file() {
+        bail!(
+            "there is no data directory at `{}`; name one with --data-dir, or a server with --url",
+            folder.display()
+        );
+    }
+    open_catalog(settings)
+}
+
 /// The data directory, open, with ingestion under way and `experiments` on its searches.
 pub(crate) fn open(
     settings: &Settings,

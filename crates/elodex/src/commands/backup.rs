@@ -9,21 +9,33 @@ use anyhow::{Context as _, bail};
 use elodex_store::{BackupProgress, BackupSummary, RedbCatalog};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write as _};
+use std::path::PathBuf;
+
+/// What is backed up.
+enum Source {
+    Server(Remote),
+    Folder(RedbCatalog),
+}
 
 pub(crate) fn backup(sources: &Sources, arguments: &BackupArgs) -> anyhow::Result<()> {
     let name = arguments.file.display();
     if arguments.file.exists() {
         bail!("`{name}` exists; name a file that does not");
     }
-    let draft = arguments.file.with_extension("partial");
-    let file = File::create(&draft).with_context(|| format!("cannot write `{}`", draft.display()))?;
+    let source = match &arguments.target.url {
+        Some(url) => Source::Server(Remote::new(url, arguments.target.key.clone())?),
+        None => Source::Folder(store::open_existing_catalog(&Settings::read(sources)?)?),
+    };
+    let mut draft = arguments.file.clone().into_os_string();
+    draft.push(".partial");
+    let draft = PathBuf::from(draft);
+    let file = File::create_new(&draft).with_context(|| {
+        format!("cannot make `{}`; where a backup that was stopped has left it, delete it", draft.display())
+    })?;
     let mut out = BufWriter::new(file);
-    let written = match &arguments.target.url {
-        Some(url) => Remote::new(url, arguments.target.key.clone())?.backup(&mut out),
-        None => {
-            let catalog = store::open_catalog(&Settings::read(sources)?)?;
-            with_bar(|report| Ok(catalog.backup(&mut out, report)?))
-        }
+    let written = match source {
+        Source::Server(server) => server.backup(&mut out),
+        Source::Folder(catalog) => with_bar(|report| Ok(catalog.backup(&mut out, report)?)),
     };
     let kept = written.and_then(|()| {
         out.flush()?;

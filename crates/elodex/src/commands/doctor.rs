@@ -110,10 +110,11 @@ fn key_file(settings: &Settings) -> anyhow::Result<String> {
     }
 }
 
-/// Reads the whole catalog and counts everything in it again.
+/// Reads the whole catalog and counts everything in it again. Indexes are derived from it and not looked at.
 fn data_directory(settings: &Settings) -> anyhow::Result<String> {
     let Some(folder) = store::folder(settings)? else { return Ok("none".to_owned()) };
     if !folder.join("catalog.redb").is_file() {
+        ensure!(folder.is_dir() || !folder.exists(), "`{}` is no folder", folder.display());
         return Ok(format!("nothing in {}", folder.display()));
     }
     let found = store::open_catalog(settings)?.check()?;
@@ -124,7 +125,7 @@ fn data_directory(settings: &Settings) -> anyhow::Result<String> {
         found.findings.join("; ")
     );
     Ok(format!(
-        "{}: {} collections, {} documents, all whole",
+        "{}: {} collections, {} documents, catalog whole",
         folder.display(),
         found.collections,
         found.revisions

@@ -12,13 +12,12 @@ const LINE_BYTES: u64 = 256 << 20;
 /// One line.
 #[derive(Deserialize)]
 struct Line {
-    #[serde(alias = "_id", alias = "id")]
+    _id: Option<Id>,
+    id: Option<Id>,
     path: Option<Id>,
-    #[serde(default)]
-    title: String,
+    title: Option<String>,
     text: String,
-    #[serde(default)]
-    metadata: Metadata,
+    metadata: Option<Metadata>,
 }
 
 /// Ids are texts or numbers.
@@ -26,18 +25,32 @@ struct Line {
 #[serde(untagged)]
 enum Id {
     Text(String),
-    Number(u64),
+    Number(serde_json::Number),
 }
 
-/// Whether a file's name ends in `.jsonl` and its first line is a document.
+/// What some editors write in front of UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Whether a file's name ends in `.jsonl` and its first line, blank ones aside, has an id and a text, as documents have.
 pub(super) fn hold_documents(path: &Path) -> anyhow::Result<bool> {
     if path.extension().is_none_or(|ending| ending != "jsonl" && ending != "ndjson") {
         return Ok(false);
     }
     let file = std::fs::File::open(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let mut reader = std::io::BufReader::new(std::io::Read::take(file, LINE_BYTES));
     let mut first = Vec::new();
-    std::io::BufReader::new(std::io::Read::take(file, LINE_BYTES)).read_until(b'\n', &mut first)?;
-    Ok(serde_json::from_slice::<Line>(&first).is_ok_and(|line| line.path.is_some()))
+    while reader.read_until(b'\n', &mut first)? > 0 && without_mark(&first).trim_ascii().is_empty() {
+        first.clear();
+    }
+    let line: Option<serde_json::Map<String, serde_json::Value>> =
+        serde_json::from_slice(without_mark(&first)).ok();
+    Ok(line.is_some_and(|line| {
+        line.contains_key("text") && ["_id", "id", "path"].iter().any(|name| line.contains_key(*name))
+    }))
+}
+
+fn without_mark(line: &[u8]) -> &[u8] {
+    line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line)
 }
 
 /// Hands over the documents of `reader`, a JSON object a line: `_id`, `id` or `path`, `text`, and where there are any
@@ -57,10 +70,11 @@ pub(crate) fn from_reader(
         if line.len() as u64 == LINE_BYTES {
             bail!("line {number} of {name} is longer than {LINE_BYTES} bytes");
         }
-        if line.trim_ascii().is_empty() {
+        let content = if number == 1 { without_mark(&line) } else { &line };
+        if content.trim_ascii().is_empty() {
             continue;
         }
-        let document = parse(&line).with_context(|| format!("line {number} of {name}"))?;
+        let document = parse(content).with_context(|| format!("line {number} of {name}"))?;
         add(document)?;
     }
     Ok(())
@@ -69,15 +83,16 @@ pub(crate) fn from_reader(
 fn parse(line: &[u8]) -> anyhow::Result<NewDocument> {
     let line: Line = serde_json::from_slice(line)
         .context("no document: it takes an object with `_id` (or `id`, `path`) and `text`")?;
-    let path = match line.path {
+    let path = match line._id.or(line.id).or(line.path) {
         Some(Id::Text(text)) => text,
         Some(Id::Number(number)) => number.to_string(),
         None => bail!("no `_id`, `id` or `path`"),
     };
-    validate_metadata(&line.metadata).map_err(anyhow::Error::msg)?;
-    let title = line.title.trim();
+    let metadata = line.metadata.unwrap_or_default();
+    validate_metadata(&metadata).map_err(anyhow::Error::msg)?;
+    let title = line.title.as_deref().unwrap_or_default().trim();
     let text = if title.is_empty() { line.text } else { format!("{title}\n\n{}", line.text) };
-    Ok(NewDocument { path, metadata: line.metadata, content: Content::Text(text) })
+    Ok(NewDocument { path, metadata, content: Content::Text(text) })
 }
 
 #[cfg(test)]
@@ -106,12 +121,38 @@ mod tests {
     }
 
     #[test]
+    fn what_other_tools_write_is_read() {
+        let documents = read(concat!(
+            "\u{feff}\n{\"_id\": \"a\", \"id\": \"b\", \"title\": null, \"text\": \"x\", \"metadata\": null}\n",
+            "{\"id\": -7, \"text\": \"y\"}",
+        ));
+        let paths: Vec<String> = documents.unwrap().into_iter().map(|document| document.path).collect();
+        assert_eq!(paths, ["a", "-7"]);
+    }
+
+    #[test]
+    fn a_file_is_lines_where_its_first_one_looks_like_a_document() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.jsonl");
+        for (text, expected) in [
+            ("{\"_id\": \"a\", \"text\": \"x\", \"metadata\": {\"year\": 2020}}\n{\"_id\"", true),
+            ("\u{feff}\n\n{\"path\": \"a\", \"text\": null}", true),
+            ("{\"level\": \"info\", \"id\": 3}", false),
+            ("", false),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            assert_eq!(hold_documents(&file).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn a_broken_line_is_named() {
         for broken in [
             "{",
             "{\"text\": \"x\"}",
             "{\"_id\": \"a\"}",
             "{\"_id\":\"a\",\"text\":\"x\",\"metadata\":{\"a b\":\"c\"}}",
+            "{\"_id\":\"a\",\"text\":\"x\",\"metadata\":{\"year\":2020}}",
         ] {
             let problem = read(&format!("{{\"_id\": \"a\", \"text\": \"x\"}}\n{broken}\n")).unwrap_err();
             assert!(problem.to_string().contains("line 2 of a.jsonl"), "{problem:#}");

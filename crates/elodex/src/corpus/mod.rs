@@ -8,6 +8,7 @@ pub(crate) use walk::files;
 
 use anyhow::{Context as _, bail};
 use elodex_types::{Content, Metadata, NewDocument};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -33,9 +34,9 @@ pub(crate) enum Source {
     Stdin,
 }
 
-/// What arguments name, in order: `-` is standard input, a folder with `corpus.jsonl` is a BEIR collection, any other
-/// folder is walked.
-pub(crate) fn sources(arguments: &[String]) -> anyhow::Result<Vec<Source>> {
+/// What arguments name, in order and each once: `-` is standard input, a folder with `corpus.jsonl` is a BEIR collection,
+/// any other folder is walked. Files that cannot be read go to `problems`.
+pub(crate) fn sources(arguments: &[String], problems: &mut Vec<String>) -> anyhow::Result<Vec<Source>> {
     let mut sources = Vec::new();
     for argument in arguments {
         if argument == "-" {
@@ -46,34 +47,50 @@ pub(crate) fn sources(arguments: &[String]) -> anyhow::Result<Vec<Source>> {
         if path.join("corpus.jsonl").is_file() {
             sources.push(Source::Lines(path.join("corpus.jsonl")));
         } else if path.is_dir() {
-            add_files(&mut sources, files(path)?)?;
+            let files = files(path, problems);
+            sources.extend(sources_of(files, problems));
         } else if path.is_file() {
-            sources.push(source(path.into())?);
+            sources.extend(sources_of([path.into()], problems));
         } else {
-            let found = walk::matching(argument)?;
+            let found = walk::matching(argument, problems)?;
             if found.is_empty() {
                 bail!("`{argument}` is no file, no folder and matches nothing");
             }
-            add_files(&mut sources, found)?;
+            sources.extend(sources_of(found, problems));
         }
     }
+    let mut seen = HashSet::new();
+    sources.retain(|source| {
+        seen.insert(match source {
+            Source::File { path, .. } => path.clone(),
+            Source::Lines(file) => format!("lines of {}", file.display()),
+            Source::Stdin => "-".to_owned(),
+        })
+    });
     Ok(sources)
 }
 
-fn add_files(sources: &mut Vec<Source>, files: Vec<PathBuf>) -> anyhow::Result<()> {
+/// JSON lines files whose first line is a document hold documents, any other file is one.
+pub(crate) fn sources_of(
+    files: impl IntoIterator<Item = PathBuf>,
+    problems: &mut Vec<String>,
+) -> Vec<Source> {
+    let mut sources = Vec::new();
     for file in files {
-        sources.push(source(file)?);
+        match lines::hold_documents(&file) {
+            Ok(true) => sources.push(Source::Lines(file)),
+            // Two such names could become one.
+            Ok(false) if file.to_str().is_none() => {
+                problems.push(format!("{}: its name is not UTF-8; rename it", file.display()));
+            }
+            Ok(false) => {
+                let path = document_path(&file);
+                sources.push(Source::File { file, path });
+            }
+            Err(error) => problems.push(format!("{}: {error:#}", file.display())),
+        }
     }
-    Ok(())
-}
-
-/// A JSON lines file whose first line is a document holds documents, any other file is one.
-pub(crate) fn source(file: PathBuf) -> anyhow::Result<Source> {
-    if lines::hold_documents(&file)? {
-        return Ok(Source::Lines(file));
-    }
-    let path = document_path(&file);
-    Ok(Source::File { file, path })
+    sources
 }
 
 /// A file's name in a collection: its path as given, with `/` between parts and nothing like `./` in front.
@@ -86,34 +103,39 @@ pub(crate) fn document_path(file: &Path) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-/// Reads `sources` and hands documents over in batches.
+/// Reads `sources` and hands documents over in batches, none of which has a path twice. Files that cannot be read go to
+/// `problems`.
 pub(crate) fn read(
     sources: &[Source],
+    problems: &mut Vec<String>,
     accept: &mut dyn FnMut(Vec<NewDocument>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut batch = Vec::new();
+    let mut paths = HashSet::new();
     let mut bytes = 0;
     let mut add = |document: NewDocument| -> anyhow::Result<()> {
         let size = document.content.bytes();
-        if batch.len() == BATCH || (!batch.is_empty() && bytes + size > BATCH_BYTES) {
+        let is_full = batch.len() == BATCH || bytes + size > BATCH_BYTES || paths.contains(&document.path);
+        if is_full && !batch.is_empty() {
             accept(std::mem::take(&mut batch))?;
+            paths.clear();
             bytes = 0;
         }
         bytes += size;
+        paths.insert(document.path.clone());
         batch.push(document);
         Ok(())
     };
     for source in sources {
         match source {
-            Source::File { file, path } => {
-                let content =
-                    std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-                add(NewDocument {
+            Source::File { file, path } => match std::fs::read(file) {
+                Ok(content) => add(NewDocument {
                     path: path.clone(),
                     metadata: Metadata::new(),
                     content: Content::File(content),
-                })?;
-            }
+                })?,
+                Err(error) => problems.push(format!("{}: {error}", file.display())),
+            },
             Source::Lines(file) => {
                 let name = file.display().to_string();
                 let open = File::open(file).with_context(|| format!("cannot read `{name}`"))?;
@@ -172,14 +194,19 @@ mod tests {
         )
         .unwrap();
         std::fs::write(root.join("log.jsonl"), "{\"level\": \"info\"}\n").unwrap();
-        let of = |name: &str| sources(&[root.join(name).display().to_string()]).unwrap();
+        let of = |name: &str| {
+            let mut problems = Vec::new();
+            let sources = sources(&[root.join(name).display().to_string()], &mut problems).unwrap();
+            assert_eq!(problems, [String::new(); 0]);
+            sources
+        };
         assert_eq!(of("docs").len(), 2);
         assert_eq!(of("docs/*.md").len(), 1);
         assert_eq!(of("docs/**/*.txt").len(), 1);
         assert_eq!(of("beir"), [Source::Lines(root.join("beir/corpus.jsonl"))]);
         assert_eq!(of("beir/corpus.jsonl"), [Source::Lines(root.join("beir/corpus.jsonl"))]);
         assert!(matches!(of("log.jsonl")[..], [Source::File { .. }]));
-        assert!(sources(&["no/such/*.thing".to_owned()]).is_err());
+        assert!(sources(&["no/such/*.thing".to_owned()], &mut Vec::new()).is_err());
         assert_eq!(count(&of("beir")).unwrap(), Some(1));
     }
 }

@@ -5,23 +5,29 @@ use globset::GlobBuilder;
 use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
-/// Every file under `folder`, by path; names that begin with a dot are left out with what is below them.
-pub(crate) fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+/// Every file under `folder`, by path; names that begin with a dot are left out with what is below them. What cannot be
+/// read goes to `problems`.
+pub(crate) fn files(folder: &Path, problems: &mut Vec<String>) -> Vec<PathBuf> {
     let visible =
         |entry: &DirEntry| entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.');
     let mut files = Vec::new();
     for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter().filter_entry(visible)
     {
-        let entry = entry.with_context(|| format!("cannot read the folder `{}`", folder.display()))?;
-        if entry.file_type().is_file() {
-            files.push(entry.into_path());
+        match entry {
+            Ok(entry) if entry.file_type().is_file() => files.push(entry.into_path()),
+            Ok(_) => {}
+            Err(error) => {
+                let path = error.path().unwrap_or(folder).display();
+                let reason = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
+                problems.push(format!("{path}: {reason}"));
+            }
         }
     }
-    Ok(files)
+    files
 }
 
 /// Files that a pattern with `*`, `**`, `?`, `[…]` or `{…}` matches; none for a text without any of these.
-pub(super) fn matching(pattern: &str) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn matching(pattern: &str, problems: &mut Vec<String>) -> anyhow::Result<Vec<PathBuf>> {
     let Some(first) = pattern.find(['*', '?', '[', '{']) else { return Ok(Vec::new()) };
     let folder = match pattern[..first].rfind('/') {
         Some(0) => Path::new("/"),
@@ -33,6 +39,6 @@ pub(super) fn matching(pattern: &str) -> anyhow::Result<Vec<PathBuf>> {
     }
     let glob = GlobBuilder::new(pattern).literal_separator(true).build();
     let matcher = glob.with_context(|| format!("`{pattern}` is no pattern"))?.compile_matcher();
-    let found = files(folder)?.into_iter();
+    let found = files(folder, problems).into_iter();
     Ok(found.filter(|file| matcher.is_match(file.strip_prefix("./").unwrap_or(file))).collect())
 }

@@ -7,7 +7,7 @@ use crate::commands::ingest::{self, Indexed};
 use crate::corpus::Source;
 use crate::library::{self, Library as _, Local};
 use crate::output;
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use elodex_eval::BeirFolder;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
@@ -99,14 +99,14 @@ impl Folder {
             output::note(format!("`{}` is there from an earlier evaluation", new.collection));
         } else {
             output::note(format!("ingesting {} documents into `{}`", self.documents.len(), new.collection));
-            ingest::add(library, &new.collection, &[Source::Lines(self.corpus.clone())], true)?;
+            let corpus = [Source::Lines(self.corpus.clone())];
+            let added = ingest::add(library, &new.collection, &corpus, true, &mut |_| {})?;
+            ensure!(added.refused.is_empty(), "{}", added.refused.join("; "));
         }
         let Indexed { failed, .. } = ingest::wait_for_all(library, &new.collection)?;
         library.settle(&new.collection)?;
         if failed > 0 {
-            for line in ingest::failures(library, &new.collection)? {
-                output::note(line);
-            }
+            output::notes(&ingest::failures(library, &new.collection)?);
             output::note(format!(
                 "warning: {failed} documents could not be indexed, so no system can find them"
             ));

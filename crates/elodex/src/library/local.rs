@@ -160,11 +160,13 @@ impl Library for Local {
 
     fn add(&self, collection: &str, documents: Vec<NewDocument>, overwrite: bool) -> anyhow::Result<Added> {
         let mut added = Added::default();
-        // All of a call or nothing: where paths may be taken, each document is a call.
-        let calls: Vec<Vec<NewDocument>> = if overwrite {
-            vec![documents]
-        } else {
+        // All of a call or nothing: where a path may be taken or a document too long, each is a call.
+        let longest = self.engine.document_bytes();
+        let alone = !overwrite || documents.iter().any(|document| document.content.bytes() > longest);
+        let calls: Vec<Vec<NewDocument>> = if alone {
             documents.into_iter().map(|document| vec![document]).collect()
+        } else {
+            vec![documents]
         };
         for documents in calls {
             match self.engine.add(collection, documents, overwrite) {
@@ -179,6 +181,9 @@ impl Library for Local {
                 }
                 Err(error) if !overwrite && error.kind() == elodex_search::ErrorKind::Conflict => {
                     added.kept += 1
+                }
+                Err(error) if alone && error.kind() == elodex_search::ErrorKind::TooLarge => {
+                    added.refused.push(error.report());
                 }
                 Err(error) => return Err(error.into()),
             }

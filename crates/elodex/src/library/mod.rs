@@ -29,7 +29,7 @@ pub(crate) struct LibraryArgs {
 }
 
 /// What became of added documents.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Added {
     pub(crate) created: u64,
     pub(crate) replaced: u64,
@@ -37,6 +37,8 @@ pub(crate) struct Added {
     pub(crate) unchanged: u64,
     /// Not added because the path was taken and nothing was to be replaced.
     pub(crate) kept: u64,
+    /// Not added because of what they are, each with its path and why.
+    pub(crate) refused: Vec<String>,
 }
 
 impl AddAssign for Added {
@@ -45,6 +47,7 @@ impl AddAssign for Added {
         self.replaced += more.replaced;
         self.unchanged += more.unchanged;
         self.kept += more.kept;
+        self.refused.extend(more.refused);
     }
 }
 
@@ -54,7 +57,7 @@ pub(crate) trait Library: Sync {
     /// Makes a call of the API that reads or changes collections and documents, or searches.
     fn call(&self, path: &str, body: &Value) -> anyhow::Result<Value>;
 
-    /// Adds documents; each on disk when this returns.
+    /// Adds documents of different paths; each on disk when this returns, but for those that are refused.
     fn add(&self, collection: &str, documents: Vec<NewDocument>, overwrite: bool) -> anyhow::Result<Added>;
 
     /// Embeds texts in a role.

@@ -97,12 +97,15 @@ fn answered(path: &str, answer: Answer) -> anyhow::Result<Value> {
 
 /// The error a server names, in words.
 fn trouble(path: &str, answer: &Answer) -> anyhow::Error {
-    let detail = match &answer.body["detail"] {
+    anyhow::anyhow!("{path} answered {}: {}", answer.status, detail(answer))
+}
+
+fn detail(answer: &Answer) -> String {
+    match &answer.body["detail"] {
         Value::String(text) => text.clone(),
         Value::Null => answer.body.to_string(),
         other => other.to_string(),
-    };
-    anyhow::anyhow!("{path} answered {}: {detail}", answer.status)
+    }
 }
 
 impl Library for Remote {
@@ -131,6 +134,7 @@ impl Library for Remote {
                 201 => added.created += 1,
                 200 => added.replaced += 1,
                 409 if !overwrite => added.kept += 1,
+                413 => added.refused.push(format!("{}: {}", document.path, detail(&answer))),
                 _ => return Err(trouble(path, &answer).context(format!("cannot add `{}`", document.path))),
             }
         }

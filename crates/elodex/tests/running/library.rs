@@ -85,7 +85,10 @@ fn story(place: &Place) {
     assert!(stderr.contains("2 documents in `docs` can be searched"), "{stderr}");
     let failed = stderr.lines().find(|line| line.starts_with("notes/picture.png: parsing_failed: "));
     assert!(failed.is_some_and(|line| !line.ends_with("no reason given")), "{stderr}");
-    assert!(stderr.contains("error: 1 documents of `docs` could not be indexed"), "{stderr}");
+    assert!(stderr.contains("error: 1 of what was named could not be ingested into `docs`"), "{stderr}");
+    // Others need not pay for it afterwards.
+    let (_, stderr) = place.ok(&["ingest", "notes/tea.md", "-c", "docs"]);
+    assert!(stderr.contains("1 other documents of `docs` could not be indexed earlier"), "{stderr}");
 
     // A file that has gone takes its document along, where that is asked for.
     std::fs::remove_file(place.notes("picture.png")).unwrap();
@@ -140,7 +143,7 @@ fn story(place: &Place) {
     assert!(elsewhere(&["restore", "all.backup", "--verify-only"]).status.success());
     assert!(elsewhere(&["restore", "all.backup", "--into", "copy"]).status.success());
     let (report, _) = texts(&elsewhere(&["doctor", "--data-dir", "copy"]));
-    assert!(report.contains("1 collections, 3 documents, all whole"), "{report}");
+    assert!(report.contains("1 collections, 3 documents, catalog whole"), "{report}");
 
     let (table, _) = place.ok(&["collections", "list"]);
     let row: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().collect();
@@ -195,17 +198,58 @@ fn experiments_are_run_by_a_server_and_told() {
     assert!(stderr.contains("share is 2; it must be above 0 and at most 1"), "{stderr}");
 }
 
+fn what_cannot_be_read_or_comes_twice(served: bool) {
+    let place = Place::new(served);
+    std::fs::remove_file(place.notes("picture.png")).unwrap();
+    let (_, stderr) = place.ok(&["ingest", "notes", "notes/tea.md", "notes/*.md", "-c", "docs"]);
+    assert!(stderr.starts_with("2 added\n"), "{stderr}");
+
+    // Lines may name documents as if they lay in a folder, and one twice.
+    let lines = "{\"_id\": \"notes/a\", \"text\": \"old\"}\n{\"_id\": \"notes/a\", \"text\": \"new\"}\n";
+    std::fs::write(place.notes("lines.jsonl"), lines).unwrap();
+    let (_, stderr) = place.ok(&["ingest", "notes", "-c", "docs", "--prune"]);
+    assert!(stderr.contains("--prune leaves documents that have gone from `notes/lines.jsonl`"), "{stderr}");
+    assert!(stderr.contains("3 documents in `docs` can be searched"), "{stderr}");
+    assert!(!stderr.contains("deleted"), "{stderr}");
+    let found = place.json(&["search", "new", "-c", "docs", "--list", "lexical", "--format", "json"]);
+    assert_eq!(paths(&found), ["notes/a"], "the last one counts: {found}");
+
+    // One entry that cannot be read holds nothing up, and what it was is not taken for gone.
+    std::os::unix::fs::symlink("nowhere", place.notes("broken.md")).unwrap();
+    std::fs::write(place.notes("long.txt"), "long ".repeat(20_000_000)).unwrap();
+    std::fs::write(place.notes("rain.txt"), "Rain falls.").unwrap();
+    std::fs::remove_file(place.notes("tea.md")).unwrap();
+    let output = place.run(&["ingest", "notes", "-c", "docs", "--prune"]);
+    let (_, stderr) = texts(&output);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("notes/broken.md: "), "{stderr}");
+    assert!(stderr.contains("notes/long.txt"), "{stderr}");
+    assert!(stderr.contains("nothing is deleted"), "{stderr}");
+    assert!(stderr.contains("4 documents in `docs` can be searched"), "{stderr}");
+    assert!(stderr.contains("error: 2 of what was named could not be ingested"), "{stderr}");
+}
+
+#[test]
+fn what_cannot_be_read_or_comes_twice_on_this_machine() {
+    what_cannot_be_read_or_comes_twice(false);
+}
+
+#[test]
+fn what_cannot_be_read_or_comes_twice_on_a_server() {
+    what_cannot_be_read_or_comes_twice(true);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_watched_folder_is_followed_and_read_no_more_than_it_changes() {
     let place = Place::new(false);
-    std::fs::remove_file(place.notes("picture.png")).unwrap();
     let embedder = format!("tiny={}", golden("bert_minilm"));
     let arguments = ["ingest", "notes", "-c", "docs", "--watch", "--data-dir", "kept", "--model", &embedder];
     let mut child = command(place.home.path(), &arguments).stderr(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut next = || said.next().unwrap().unwrap();
-    assert_eq!([next(), next()], ["2 added", "2 documents in `docs` can be searched"]);
+    assert_eq!([next(), next()], ["3 added", "2 documents in `docs` can be searched"]);
+    assert!(next().starts_with("notes/picture.png: parsing_failed"));
     assert!(next().starts_with("watching 1 paths"));
     // Moved into place, so that what happens is one event each.
     let outside = |name: &str| place.home.path().join(name);
@@ -223,6 +267,15 @@ fn a_watched_folder_is_followed_and_read_no_more_than_it_changes() {
     std::fs::write(outside("sun.txt"), "The sun shines.").unwrap();
     std::fs::rename(outside("sun.txt"), place.notes("tea.md")).unwrap();
     assert_eq!(next(), "1 replaced");
+    // Half a line is named, and read when it is whole.
+    let line = "{\"_id\": \"wind\", \"text\": \"Wind blows.\"}\n";
+    std::fs::write(outside("half.jsonl"), format!("{line}{}", &line[..12])).unwrap();
+    std::fs::rename(outside("half.jsonl"), place.notes("half.jsonl")).unwrap();
+    let error = next();
+    assert!(error.starts_with("error: line 2 of notes/half.jsonl"), "{error}");
+    std::fs::write(outside("whole.jsonl"), line).unwrap();
+    std::fs::rename(outside("whole.jsonl"), place.notes("half.jsonl")).unwrap();
+    assert_eq!(next(), "1 added");
     child.kill().unwrap();
     child.wait().unwrap();
 }
@@ -241,7 +294,14 @@ fn a_damaged_backup_is_told_from_a_whole_one() {
     let place = Place::new(false);
     std::fs::remove_file(place.notes("picture.png")).unwrap();
     place.ok(&["ingest", "notes", "-c", "docs"]);
+    let others = place.home.path().join("all.partial");
+    std::fs::write(&others, "mine").unwrap();
     place.ok(&["backup", "all.backup"]);
+    assert_eq!(std::fs::read(&others).unwrap(), b"mine");
+    let elsewhere = ["backup", "none.backup", "--data-dir", "mistyped"];
+    let (_, stderr) = texts(&command(place.home.path(), &elsewhere).output().unwrap());
+    assert!(stderr.starts_with("error: there is no data directory at `mistyped`"), "{stderr}");
+    assert!(!place.home.path().join("mistyped").exists() && !place.home.path().join("none.backup").exists());
     let file = place.home.path().join("all.backup");
     let mut bytes = std::fs::read(&file).unwrap();
     let middle = bytes.len() / 2;
