@@ -35,22 +35,24 @@ pub(super) trait Multiplier<S: Simd> {
     /// Takes the block's `row`th row.
     fn take_row(&mut self, simd: S, row: usize, values: &[f32]);
 
-    /// Sets (or, if `resume`, adds to) `tile[row·columns + column]` = Σ left·right over the depth, for `rows` rows from the
-    /// block's `row`th on and a panel's steps; `is_new` says whether the last tile was of another panel or depth.
+    /// Sets (or, if it resumes, adds to) `out[row·columns + column]` = Σ left·right over the depth.
     ///
     /// # Safety
-    /// The rows were taken, as long as `right`; `tile` holds [`MAX_TILE`] values.
-    #[expect(clippy::too_many_arguments, reason = "a tile is all of this")]
-    unsafe fn tile(
-        &mut self,
-        simd: S,
-        row: usize,
-        rows: usize,
-        right: &[f32],
-        is_new: bool,
-        tile: *mut f32,
-        resume: bool,
-    );
+    /// The tile's rows were taken, as long as its steps are many.
+    unsafe fn multiply(&mut self, simd: S, tile: TileOperands<'_>);
+}
+
+/// What a tile is made of.
+pub(super) struct TileOperands<'a> {
+    /// The first of its rows among those of the block.
+    pub(super) row: usize,
+    pub(super) rows: usize,
+    /// A panel's steps.
+    pub(super) right: &'a [f32],
+    /// Whether the last tile was of another panel or depth.
+    pub(super) is_new: bool,
+    pub(super) out: &'a mut [f32; MAX_TILE],
+    pub(super) resume: bool,
 }
 
 impl<F: Fn(usize) -> usize> Operation for Block<'_, FloatPanels, F> {
@@ -92,18 +94,16 @@ impl<F: Fn(usize) -> usize> Block<'_, FloatPanels, F> {
                         place.read_back(simd, &mut tile.0);
                     }
                     let is_new = tile_index == tiles.start;
-                    // SAFETY: all rows were taken for this block of the depth, and a tile is that long.
-                    unsafe {
-                        multiplier.tile(
-                            simd,
-                            row - rows.start,
-                            tile_rows,
-                            right,
-                            is_new,
-                            tile.0.as_mut_ptr(),
-                            depth_block > 0,
-                        );
-                    }
+                    let operands = TileOperands {
+                        row: row - rows.start,
+                        rows: tile_rows,
+                        right,
+                        is_new,
+                        out: &mut tile.0,
+                        resume: depth_block > 0,
+                    };
+                    // SAFETY: all rows were taken for this block of the depth.
+                    unsafe { multiplier.multiply(simd, operands) };
                     if depth_block + 1 < depth_blocks {
                         place.write_partial(simd, &tile.0);
                     } else {
@@ -125,16 +125,8 @@ impl<S: Simd> Multiplier<S> for Copied<'_> {
     }
 
     #[inline(always)]
-    unsafe fn tile(
-        &mut self,
-        simd: S,
-        row: usize,
-        rows: usize,
-        right: &[f32],
-        _: bool,
-        tile: *mut f32,
-        resume: bool,
-    ) {
+    unsafe fn multiply(&mut self, simd: S, tile: TileOperands<'_>) {
+        let TileOperands { row, rows, right, is_new: _, out, resume } = tile;
         let operands = Operands {
             left: self.0[row * ROW_STRIDE..].as_ptr(),
             left_row: ROW_STRIDE,
@@ -143,7 +135,7 @@ impl<S: Simd> Multiplier<S> for Copied<'_> {
             right_step: columns::<S>(),
             depth: right.len() / columns::<S>(),
         };
-        // SAFETY: each row holds ROW_STRIDE values, at least as many as the depth; the caller promises the tile.
-        unsafe { tile::accumulate(simd, rows, operands, tile, resume) };
+        // SAFETY: each row holds ROW_STRIDE values, at least as many as the depth, and a tile is as long as any.
+        unsafe { tile::accumulate(simd, rows, operands, out.as_mut_ptr(), resume) };
     }
 }

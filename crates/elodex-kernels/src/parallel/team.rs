@@ -162,8 +162,6 @@ pub(super) fn run(count: usize, task: &(dyn Fn(usize) + Sync)) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
     use super::*;
     use crate::parallel::{Parallelism, for_each_task};
     use rayon::{ThreadPool, ThreadPoolBuilder};

@@ -9,7 +9,7 @@ use std::arch::asm;
 use std::arch::x86_64::*;
 
 use super::ROWS;
-use crate::gemm::exact::{DEPTH_BLOCK, Multiplier};
+use crate::gemm::exact::{DEPTH_BLOCK, Multiplier, TileOperands};
 use crate::gemm::tile::columns;
 use crate::simd::Simd;
 
@@ -78,22 +78,16 @@ impl<'a> Split<'a> {
         }
     }
 
-    /// See [`Multiplier::tile`]; `TWICE` says whether it takes two registers of rows.
+    /// See [`Multiplier::multiply`]; `TWICE` says whether it takes two registers of rows.
     #[inline(always)]
-    unsafe fn multiply<const TWICE: bool>(
-        &mut self,
-        row: usize,
-        right: &[f32],
-        is_new: bool,
-        tile: *mut f32,
-        resume: bool,
-    ) {
+    unsafe fn multiply_rows<const TWICE: bool>(&mut self, tile: TileOperands<'_>) {
+        let TileOperands { row, rows: _, right, is_new, out, resume } = tile;
         let blocks = right.len().div_ceil(STEPS * COLUMNS);
         let height = if TWICE { 2 * ROWS } else { ROWS };
         // SAFETY: the tile holds two registers of rows, `left` is so many rows and `panel` so many parts long, and the
         // caller promises that AMX is ready.
         unsafe {
-            start::<TWICE>(tile, resume);
+            start::<TWICE>(out.as_ptr(), resume);
             if is_new && blocks > 0 {
                 self.split_steps(right, 0);
             }
@@ -108,7 +102,7 @@ impl<'a> Split<'a> {
                     panel.as_ptr().cast(),
                 );
             }
-            store::<TWICE>(tile);
+            store::<TWICE>(out.as_mut_ptr());
         }
     }
 }
@@ -134,22 +128,13 @@ impl<S: Simd> Multiplier<S> for Split<'_> {
     }
 
     #[inline(always)]
-    unsafe fn tile(
-        &mut self,
-        _: S,
-        row: usize,
-        rows: usize,
-        right: &[f32],
-        is_new: bool,
-        tile: *mut f32,
-        resume: bool,
-    ) {
+    unsafe fn multiply(&mut self, _: S, tile: TileOperands<'_>) {
         // SAFETY: passed on from the caller.
         unsafe {
-            if rows > ROWS {
-                self.multiply::<true>(row, right, is_new, tile, resume);
+            if tile.rows > ROWS {
+                self.multiply_rows::<true>(tile);
             } else {
-                self.multiply::<false>(row, right, is_new, tile, resume);
+                self.multiply_rows::<false>(tile);
             }
         }
     }
