@@ -1,9 +1,9 @@
 //! Products of f32 tiles, each value as the sum of three bf16.
 //!
-//! A value's 24 bits are cut into the first eight, the next eight and the rest, which is exact. Of the nine products of the
-//! parts of two values the six largest are added, the least first within [`STEPS`] of the depth; what is left out is less
-//! than 2⁻²¹ of the product, and 2⁻²³ on average, about what f32 rounds away. A value that is not finite makes sums of
-//! which none is finite.
+//! The first part is the bf16 next to a value, the second the one next to what is left, and the third holds the rest: all
+//! 24 bits. Of the nine products of two values' parts the six largest are added, the largest last within [`STEPS`] of the
+//! depth; what is left out is less than 2⁻²⁴ of the product, which f32 would round away. A value that is not finite makes no
+//! finite sum.
 
 use std::arch::asm;
 use std::arch::x86_64::*;
@@ -160,10 +160,12 @@ unsafe fn split<const IN_TURNS: bool>(mut one: __m512, mut other: __m512) -> [__
     // SAFETY: the caller promises the features, and there are 32 places.
     unsafe {
         let upper = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
+        let half = _mm512_set1_epi32(0x8000);
         let places = _mm512_loadu_si512(UPPER_HALVES.as_ptr().cast());
         let mut parts = [_mm512_setzero_si512(); PARTS];
         for part in &mut parts {
-            let (bits, other_bits) = (_mm512_castps_si512(one), _mm512_castps_si512(other));
+            let bits = _mm512_add_epi32(_mm512_castps_si512(one), half);
+            let other_bits = _mm512_add_epi32(_mm512_castps_si512(other), half);
             *part = if IN_TURNS {
                 _mm512_mask_blend_epi16(0xaaaa_aaaa, _mm512_srli_epi32::<16>(bits), other_bits)
             } else {
