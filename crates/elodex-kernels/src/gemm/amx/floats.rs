@@ -1,9 +1,9 @@
 //! Products of f32 tiles, each value as the sum of three bf16.
 //!
-//! The first part is the bf16 next to a value, the second the one next to what is left, and the third holds the rest: all
-//! 24 bits. Of the nine products of two values' parts the six largest are added, the largest last within [`STEPS`] of the
-//! depth; what is left out is less than 2⁻²⁴ of the product, which f32 would round away. A value that is not finite makes no
-//! finite sum.
+//! The first part is a value's first eight bits, the second the bf16 nearest to what is left, and the third holds the rest:
+//! all 24 bits. (Nearest to the value itself would be infinite near f32's end.) Of the nine products of two values' parts the
+//! six largest are added, the largest last within [`STEPS`] of the depth; what is left out is less than 2⁻²² of the product
+//! and of either sign. A value that is not finite makes no finite sum.
 
 use std::arch::asm;
 use std::arch::x86_64::*;
@@ -163,9 +163,12 @@ unsafe fn split<const IN_TURNS: bool>(mut one: __m512, mut other: __m512) -> [__
         let half = _mm512_set1_epi32(0x8000);
         let places = _mm512_loadu_si512(UPPER_HALVES.as_ptr().cast());
         let mut parts = [_mm512_setzero_si512(); PARTS];
-        for part in &mut parts {
-            let bits = _mm512_add_epi32(_mm512_castps_si512(one), half);
-            let other_bits = _mm512_add_epi32(_mm512_castps_si512(other), half);
+        for (index, part) in parts.iter_mut().enumerate() {
+            let (mut bits, mut other_bits) = (_mm512_castps_si512(one), _mm512_castps_si512(other));
+            if index == 1 {
+                bits = _mm512_add_epi32(bits, half);
+                other_bits = _mm512_add_epi32(other_bits, half);
+            }
             *part = if IN_TURNS {
                 _mm512_mask_blend_epi16(0xaaaa_aaaa, _mm512_srli_epi32::<16>(bits), other_bits)
             } else {
