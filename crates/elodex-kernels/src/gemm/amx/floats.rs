@@ -1,9 +1,9 @@
 //! Products of f32 tiles, each value as the sum of three bf16.
 //!
-//! The first part is a value's first eight bits, the second the bf16 nearest to what is left, and the third holds the rest:
-//! all 24 bits. (Nearest to the value itself would be infinite near f32's end.) Of the nine products of two values' parts the
-//! six largest are added, the largest last within [`STEPS`] of the depth; what is left out is less than 2⁻²² of the product
-//! and of either sign. A value that is not finite makes no finite sum.
+//! The first part is the bf16 next to a value, the second the one next to what is left, and the third holds the rest: all
+//! 24 bits. Of the nine products of two values' parts the six largest are added, the largest last within [`STEPS`] of the
+//! depth; what is left out is less than 2⁻²⁴ of the product, which f32 would round away. A value that is not finite makes no
+//! finite sum.
 
 use std::arch::asm;
 use std::arch::x86_64::*;
@@ -161,11 +161,18 @@ unsafe fn split<const IN_TURNS: bool>(mut one: __m512, mut other: __m512) -> [__
     unsafe {
         let upper = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
         let half = _mm512_set1_epi32(0x8000);
+        let largest = _mm512_set1_ps(f32::from_bits(0x7f00_0000));
         let places = _mm512_loadu_si512(UPPER_HALVES.as_ptr().cast());
         let mut parts = [_mm512_setzero_si512(); PARTS];
         for (index, part) in parts.iter_mut().enumerate() {
             let (mut bits, mut other_bits) = (_mm512_castps_si512(one), _mm512_castps_si512(other));
-            if index == 1 {
+            if index == 0 {
+                // What is next to the largest values is infinite: those are cut off.
+                let small = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(_mm512_abs_ps(one), largest);
+                let other_small = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(_mm512_abs_ps(other), largest);
+                bits = _mm512_mask_add_epi32(bits, small, bits, half);
+                other_bits = _mm512_mask_add_epi32(other_bits, other_small, other_bits, half);
+            } else {
                 bits = _mm512_add_epi32(bits, half);
                 other_bits = _mm512_add_epi32(other_bits, half);
             }
