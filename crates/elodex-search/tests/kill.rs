@@ -10,7 +10,7 @@ mod common;
 use common::{OneModel, long_text, named, text};
 use elodex_search::{ErrorKind, SearchEngine, SearchOptions};
 use elodex_store::{
-    Catalog, CatalogOptions, ChunkIndex, CollectionId, IndexBackend, IndexSpec, Opened, RedbCatalog,
+    Catalog, CatalogOptions, ChunkIndex, CollectionId, IndexBackend, IndexSpec, Opened, RedbCatalog, Stored,
 };
 use elodex_store_edge::EdgeBackend;
 use elodex_types::{ChunkId, Content, IndexStatus};
@@ -49,6 +49,10 @@ impl IndexBackend for Remembering {
     fn collections(&self) -> elodex_store::Result<Vec<CollectionId>> {
         self.inner.collections()
     }
+
+    fn verify(&self, collection: CollectionId) -> elodex_store::Result<Stored> {
+        self.inner.verify(collection)
+    }
 }
 
 /// An engine on a folder, and what the checks look at.
@@ -61,6 +65,10 @@ struct Opening {
 fn open(folder: &Path, model: Arc<OneModel>) -> Opening {
     let catalog = Arc::new(RedbCatalog::open(folder, &CatalogOptions::default()).unwrap());
     let inner = EdgeBackend::open(&folder.join("indexes")).unwrap();
+    for collection in inner.collections().unwrap() {
+        let stored = inner.verify(collection).unwrap();
+        assert!(!matches!(stored, Stored::Damaged(_)), "what a kill leaves is no damage: {stored:?}");
+    }
     let backend = Arc::new(Remembering { inner, opened: Mutex::default() });
     let options = SearchOptions {
         flush_interval: Duration::from_millis(100),

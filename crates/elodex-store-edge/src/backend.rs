@@ -2,7 +2,9 @@
 
 use crate::folder::{Folder, failure};
 use crate::index::EdgeIndex;
-use elodex_store::{ChunkIndex, CollectionId, Error, ErrorKind, IndexBackend, IndexSpec, Opened, Result};
+use elodex_store::{
+    ChunkIndex, CollectionId, Error, ErrorKind, IndexBackend, IndexSpec, Opened, Result, Stored,
+};
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -99,5 +101,14 @@ impl IndexBackend for EdgeBackend {
         }
         found.sort();
         Ok(found)
+    }
+
+    fn verify(&self, collection: CollectionId) -> Result<Stored> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.contains_key(&collection) {
+            let message = "an index that is open cannot be verified; verify before it is opened";
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        self.folder(collection).verify()
     }
 }

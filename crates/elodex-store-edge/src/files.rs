@@ -1,42 +1,104 @@
 //! Files of a folder and of the folders in it.
 
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{ErrorKind, Result, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
-/// Lengths in bytes by path below the folder.
-pub(crate) type Sizes = BTreeMap<PathBuf, u64>;
+/// What files were like, by path below the folder.
+pub(crate) type Listing = BTreeMap<PathBuf, Listed>;
 
-/// The files below `folder`.
-pub(crate) fn sizes(folder: &Path) -> Result<Sizes> {
-    let mut sizes = Sizes::new();
-    walk(folder, &mut |path, metadata| {
-        if !metadata.is_dir()
-            && let Ok(path) = path.strip_prefix(folder)
-        {
-            sizes.insert(path.to_owned(), metadata.len());
-        }
-        Ok(())
-    })?;
-    Ok(sizes)
+/// What a file was like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Listed {
+    /// Its length.
+    bytes: u64,
+    /// When it was written last, in nanoseconds since 1970.
+    modified: u64,
+    /// The BLAKE3 hash of its bytes, in hexadecimal digits; `None` where it was not read.
+    blake3: Option<String>,
 }
 
-/// The first difference, in words.
-pub(crate) fn difference(expected: &Sizes, found: &Sizes) -> Option<String> {
-    for (path, size) in expected {
-        match found.get(path) {
-            Some(found) if found == size => {}
-            Some(found) => {
-                return Some(format!("`{}` has {found} bytes instead of {size}", path.display()));
-            }
-            None => return Some(format!("`{}` is missing", path.display())),
+/// Whether every file of a listing was read.
+pub(crate) fn all_read(listing: &Listing) -> bool {
+    listing.values().all(|listed| listed.blake3.is_some())
+}
+
+/// How closely files are compared with a listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Closely {
+    /// Lengths of all; bytes of those with another time of writing.
+    ByTime,
+    /// Lengths and bytes of all that were read.
+    ByBytes,
+}
+
+/// The files below `folder`. What `known` says of those that were not written since is said again; others are read where
+/// `read` says so.
+pub(crate) fn list(folder: &Path, known: &Listing, read: bool) -> Result<Listing> {
+    let mut listing = Listing::new();
+    walk(folder, &mut |path, metadata| {
+        let Ok(name) = path.strip_prefix(folder) else { return Ok(()) };
+        if metadata.is_dir() {
+            return Ok(());
         }
-    }
-    found
-        .keys()
-        .find(|path| !expected.contains_key(*path))
-        .map(|path| format!("`{}` is not one of its files", path.display()))
+        let (bytes, modified) = (metadata.len(), modified(metadata)?);
+        let same = known.get(name).filter(|known| known.bytes == bytes && known.modified == modified);
+        let blake3 = match same.and_then(|known| known.blake3.clone()) {
+            None if read => match hash(path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                hash => Some(hash?),
+            },
+            known => known,
+        };
+        listing.insert(name.to_owned(), Listed { bytes, modified, blake3 });
+        Ok(())
+    })?;
+    Ok(listing)
+}
+
+/// The first difference between what a listing says and what lies below `folder`, in words.
+pub(crate) fn difference(folder: &Path, expected: &Listing, closely: Closely) -> Result<Option<String>> {
+    let mut found = BTreeSet::new();
+    let mut different = None;
+    walk(folder, &mut |path, metadata| {
+        let Ok(name) = path.strip_prefix(folder) else { return Ok(()) };
+        if metadata.is_dir() || different.is_some() {
+            return Ok(());
+        }
+        found.insert(name.to_owned());
+        let shown = name.display();
+        different = match expected.get(name) {
+            None => Some(format!("`{shown}` is not one of its files")),
+            Some(listed) if listed.bytes != metadata.len() => {
+                Some(format!("`{shown}` has {} bytes instead of {}", metadata.len(), listed.bytes))
+            }
+            Some(listed) => {
+                let same_time = listed.modified == modified(metadata)?;
+                let same = match &listed.blake3 {
+                    Some(blake3) if !same_time || closely == Closely::ByBytes => *blake3 == hash(path)?,
+                    _ => same_time,
+                };
+                (!same).then(|| format!("the bytes of `{shown}` have changed"))
+            }
+        };
+        Ok(())
+    })?;
+    let missing = || expected.keys().find(|name| !found.contains(*name));
+    Ok(different.or_else(|| missing().map(|name| format!("`{}` is missing", name.display()))))
+}
+
+fn modified(metadata: &std::fs::Metadata) -> Result<u64> {
+    let since = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
+
+fn hash(path: &Path) -> Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(File::open(path)?)?;
+    Ok(hasher.finalize().to_hex().to_string())
 }
 
 /// Brings the names of everything below `folder` to the disk, and of files for which `chosen` holds the contents.

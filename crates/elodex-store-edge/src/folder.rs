@@ -1,7 +1,7 @@
 //! What lies in an index's folder beside the shard: for what it was made, and whether it can be trusted.
 
-use crate::files::{self, write_through};
-use elodex_store::{Error, ErrorKind, IndexSpec, Precision, Result};
+use crate::files::{self, Closely, write_through};
+use elodex_store::{Error, ErrorKind, IndexSpec, Precision, Result, Stored};
 use elodex_types::SpaceFingerprint;
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind as Io;
@@ -19,7 +19,7 @@ const TORN: &str = "torn";
 /// A folder `<collection>/` with
 /// - `manifest.json`: for what the index was made,
 /// - `shard/`: qdrant-edge's files,
-/// - `flushed.json`: their sizes after the last flush, while nothing was written since,
+/// - `flushed.json`: what they were like after the last flush; that holds while nothing was written since,
 /// - `unflushed`: the id of the machine's boot, while something was.
 #[derive(Debug, Clone)]
 pub(crate) struct Folder(pub(crate) PathBuf);
@@ -95,17 +95,45 @@ impl Folder {
     }
 
     fn differs_from_flushed(&self) -> Option<String> {
-        let expected: files::Sizes = match std::fs::read(self.flushed()) {
-            Ok(bytes) => match serde_json::from_slice(&bytes) {
-                Ok(sizes) => sizes,
-                Err(error) => return Some(format!("its list of files is damaged: {error}")),
-            },
-            Err(error) => return Some(format!("its list of files cannot be read: {error}")),
+        let expected = match self.listed() {
+            Ok(expected) => expected,
+            Err(trouble) => return Some(trouble),
         };
-        match files::sizes(&self.shard()) {
-            Ok(found) => files::difference(&expected, &found),
-            Err(error) => Some(format!("its files cannot be listed: {error}")),
+        files::difference(&self.shard(), &expected, Closely::ByTime)
+            .unwrap_or_else(|error| Some(format!("its files cannot be read: {error}")))
+    }
+
+    /// What the files were like after the last flush.
+    fn listed(&self) -> Result<files::Listing, String> {
+        let bytes = std::fs::read(self.flushed())
+            .map_err(|error| format!("its list of files cannot be read: {error}"))?;
+        serde_json::from_slice(&bytes).map_err(|error| format!("its list of files is damaged: {error}"))
+    }
+
+    /// Reads every file again. Nothing may use the shard meanwhile.
+    pub(crate) fn verify(&self) -> Result<Stored> {
+        let failed = |error| failure("cannot read", &self.0, error);
+        if !self.0.try_exists().map_err(failed)? {
+            return Ok(Stored::Missing);
         }
+        if self.is_marked() {
+            return Ok(Stored::Unclosed);
+        }
+        let (damaged, read) = match self.listed() {
+            Ok(expected) => {
+                let different = files::difference(&self.shard(), &expected, Closely::ByBytes);
+                (different.map_err(failed)?, files::all_read(&expected))
+            }
+            Err(trouble) => (Some(trouble), true),
+        };
+        let folder = self.0.display();
+        Ok(match damaged {
+            Some(what) => Stored::Damaged(format!(
+                "{what}; remove `{folder}`, and the index is made again from the catalog"
+            )),
+            None if read => Stored::Whole,
+            None => Stored::Unclosed,
+        })
     }
 
     /// Empties the folder and writes the manifest, last and durably.
@@ -149,13 +177,16 @@ impl Folder {
     }
 
     /// To be called after a flush. qdrant-edge brings the segments' files to the disk, and leaves the closed segments of
-    /// its log and the names of new files to the system: this does the rest, and notes every file's size.
-    pub(crate) fn mark_flushed(&self) -> Result<()> {
+    /// its log and the names of new files to the system: this does the rest, and notes what every file is like. With
+    /// `read`, all that were written are read for it, which is for the end: small indexes have files of 32 MiB, too.
+    pub(crate) fn mark_flushed(&self, read: bool) -> Result<()> {
         let failed = |error| failure("cannot flush", &self.0, error);
         let log = self.log();
         files::sync(&self.shard(), &|path| path.starts_with(&log)).map_err(failed)?;
-        let sizes = files::sizes(&self.shard()).map_err(failed)?;
-        let bytes = serde_json::to_vec(&sizes)
+        // A listing that is not there, or damaged, is written anew.
+        let known = self.listed().unwrap_or_default();
+        let listing = files::list(&self.shard(), &known, read).map_err(failed)?;
+        let bytes = serde_json::to_vec(&listing)
             .map_err(|error| Error::new(ErrorKind::Bug, "cannot write a list of files").caused_by(error))?;
         write_through(&self.flushed(), &bytes).map_err(failed)?;
         match std::fs::remove_file(self.unflushed()) {

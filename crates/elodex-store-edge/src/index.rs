@@ -104,7 +104,7 @@ impl EdgeIndex {
         let flushed = !self.folder.is_marked();
         self.folder.mark_unflushed()?;
         self.put(shard::load(&self.folder, &self.spec, self.options)?)?;
-        if flushed { self.folder.mark_flushed() } else { Ok(()) }
+        if flushed { self.folder.mark_flushed(false) } else { Ok(()) }
     }
 
     /// Uses a shard that was made or loaded.
@@ -137,7 +137,7 @@ impl EdgeIndex {
         // Closing flushes; what that could not write is in the catalog.
         let closed = shard::close(shard).and_then(|()| match torn {
             true => Ok(()),
-            false => self.folder.mark_flushed(),
+            false => self.folder.mark_flushed(true),
         });
         if let Err(error) = closed {
             let folder = self.folder.0.display();
@@ -203,7 +203,7 @@ impl EdgeIndex {
         if writing.torn {
             return Ok(());
         }
-        self.folder.mark_flushed()?;
+        self.folder.mark_flushed(false)?;
         writing.marked = false;
         if self.folder.log_bytes()? > LARGEST_LOG {
             self.reload(writing)?;
@@ -218,7 +218,7 @@ impl EdgeIndex {
         self.folder.mark_unflushed()?;
         shard::close(shard)?;
         *slot = Some(shard::load(&self.folder, &self.spec, self.options)?);
-        self.folder.mark_flushed()?;
+        self.folder.mark_flushed(false)?;
         writing.marked = false;
         Ok(())
     }

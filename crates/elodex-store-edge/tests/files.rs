@@ -1,7 +1,9 @@
 //! What the index leaves on the disk.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use elodex_store::{CollectionId, ErrorKind, IndexBackend, IndexSpec, Point, Precision, SparseVector};
+use elodex_store::{
+    CollectionId, ErrorKind, IndexBackend, IndexSpec, Point, Precision, SparseVector, Stored,
+};
 use elodex_store_edge::{EdgeBackend, EdgeOptions};
 use elodex_types::{ChunkId, Metadata, Revision, SpaceFingerprint};
 use std::path::{Path, PathBuf};
@@ -115,6 +117,69 @@ fn a_second_process_is_kept_out() {
     assert_eq!(EdgeBackend::open(folder.path()).unwrap_err().kind(), ErrorKind::Locked);
     drop(index);
     EdgeBackend::open(folder.path()).unwrap();
+}
+
+/// Changes one byte in the middle of a file.
+fn damage(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_changed_byte_in_any_file_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = EdgeOptions { graph_threshold_kb: 500 };
+    let backend = || EdgeBackend::open_with(folder.path(), options).unwrap();
+    let spec = spec(Precision::Int8);
+    let index = backend().open(ONE, &spec).unwrap().index;
+    index.upsert(&points(0..3000)).unwrap();
+    assert!(index.optimise().unwrap());
+    drop(index);
+    assert_eq!(backend().verify(ONE).unwrap(), Stored::Whole);
+    let whole = files(&folder.path().join("1/shard"), "");
+    for kind in ["graph", "quantized", "vectors", "wal"] {
+        assert!(whole.iter().any(|path| path.to_string_lossy().contains(kind)), "{kind} in {whole:?}");
+    }
+    for path in whole.into_iter().filter(|path| std::fs::metadata(path).unwrap().len() > 0) {
+        let (bytes, modified) =
+            (std::fs::read(&path).unwrap(), std::fs::metadata(&path).unwrap().modified().unwrap());
+        damage(&path);
+        let Stored::Damaged(what) = backend().verify(ONE).unwrap() else { panic!("{}", path.display()) };
+        let name = path.strip_prefix(folder.path().join("1/shard")).unwrap().display().to_string();
+        assert!(what.contains(&name) && what.contains("is made again from the catalog"), "{what}");
+        std::fs::write(&path, bytes).unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    }
+    assert!(!backend().open(ONE, &spec).unwrap().fresh);
+}
+
+#[test]
+fn changed_bytes_are_not_searched_after_a_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || EdgeBackend::open(folder.path()).unwrap().open(ONE, &spec(Precision::F32)).unwrap();
+    open().index.upsert(&points(0..100)).unwrap();
+    assert!(!open().fresh);
+    let vectors = files(&folder.path().join("1/shard"), "chunk_0.mmap").remove(0);
+    // A copy of the same bytes has another time and is as good.
+    let bytes = std::fs::read(&vectors).unwrap();
+    std::fs::write(&vectors, &bytes).unwrap();
+    assert!(!open().fresh);
+    damage(&vectors);
+    assert!(open().fresh);
+}
+
+#[test]
+fn what_was_not_closed_is_no_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = || EdgeBackend::open(folder.path()).unwrap();
+    let opened = backend().open(ONE, &spec(Precision::F32)).unwrap();
+    opened.index.upsert(&points(0..10)).unwrap();
+    drop(opened);
+    std::fs::write(folder.path().join("1/unflushed"), "a boot").unwrap();
+    assert_eq!(backend().verify(ONE).unwrap(), Stored::Unclosed);
+    assert_eq!(backend().verify(CollectionId(2)).unwrap(), Stored::Missing);
 }
 
 #[test]

@@ -40,6 +40,27 @@ pub trait IndexBackend: Debug + Send + Sync + 'static {
     /// # Errors
     /// As the backend fails.
     fn collections(&self) -> Result<Vec<CollectionId>>;
+
+    /// Reads what is stored of a collection's index and compares it with how it was written. Changes nothing; may take
+    /// as long as reading all of it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) where it was opened here, otherwise as the backend fails.
+    fn verify(&self, collection: CollectionId) -> Result<Stored>;
+}
+
+/// What is stored of an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stored {
+    /// Every byte is as it was written.
+    Whole,
+    /// The process that wrote it last ended without closing it, so not all of its bytes can be compared. What it lacks is
+    /// caught up from the catalog when it is opened.
+    Unclosed,
+    /// None is there; it is made from the catalog when it is opened.
+    Missing,
+    /// Something else than was written: what, and the way out.
+    Damaged(String),
 }
 
 /// An open index.

@@ -18,7 +18,7 @@ mod redb_catalog;
 pub use backup::{BackupProgress, BackupSummary};
 pub use catalog::{Catalog, CatalogView, Published};
 pub use error::{Error, ErrorKind, Result};
-pub use index::{ChunkIndex, Condition, Found, IndexBackend, IndexSpec, Opened, Point, SparseVector};
+pub use index::{ChunkIndex, Condition, Found, IndexBackend, IndexSpec, Opened, Point, SparseVector, Stored};
 pub use memory::{MemoryBackend, MemoryIndex, check_dense, check_sparse};
 pub use records::{
     Accepted, Change, Chunk, Chunking, Collection, CollectionId, CollectionSettings, Counts, Document,

@@ -2,7 +2,7 @@
 
 use crate::{
     ChunkIndex, CollectionId, Condition, Error, ErrorKind, Found, IndexBackend, IndexSpec, Opened, Point,
-    Result, SparseVector,
+    Result, SparseVector, Stored,
 };
 use elodex_types::{ChunkId, Metadata, MetadataValue};
 use std::cmp::Ordering;
@@ -35,6 +35,16 @@ impl IndexBackend for MemoryBackend {
 
     fn collections(&self) -> Result<Vec<CollectionId>> {
         Ok(self.indexes.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect())
+    }
+
+    fn verify(&self, collection: CollectionId) -> Result<Stored> {
+        match self.indexes.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&collection) {
+            false => Ok(Stored::Missing),
+            true => {
+                let message = "an index that is open cannot be verified; verify before it is opened";
+                Err(Error::new(ErrorKind::Conflict, message))
+            }
+        }
     }
 }
 

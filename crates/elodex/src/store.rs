@@ -72,6 +72,13 @@ pub(crate) fn open_existing_catalog(settings: &Settings) -> anyhow::Result<RedbC
     open_catalog(settings)
 }
 
+/// Where the data directory's indexes live.
+pub(crate) fn open_indexes(settings: &Settings) -> anyhow::Result<Arc<dyn IndexBackend>> {
+    match settings.index {
+        Index::Embedded => Ok(Arc::new(EdgeBackend::open(&required_folder(settings)?.join("index"))?)),
+    }
+}
+
 /// The data directory, open, with ingestion under way and `experiments` on its searches.
 pub(crate) fn open(
     settings: &Settings,
@@ -79,9 +86,7 @@ pub(crate) fn open(
     experiments: &[Experiment],
 ) -> anyhow::Result<(SearchEngine, Arc<RedbCatalog>)> {
     let catalog = Arc::new(open_catalog(settings)?);
-    let indexes: Arc<dyn IndexBackend> = match settings.index {
-        Index::Embedded => Arc::new(EdgeBackend::open(&required_folder(settings)?.join("index"))?),
-    };
+    let indexes = open_indexes(settings)?;
     let engine = SearchEngine::open(
         Arc::clone(&catalog) as Arc<dyn Catalog>,
         indexes,

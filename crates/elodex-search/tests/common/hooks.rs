@@ -3,7 +3,7 @@
 use elodex_store::{
     Accepted, Catalog, CatalogView, Change, ChunkIndex, Collection, CollectionId, CollectionSettings,
     Condition, Document, Found, IndexBackend, IndexSpec, MemoryBackend, Opened, Parsed, Point, Published,
-    RedbCatalog, Result, SparseVector, UsageRow, VectorSlice,
+    RedbCatalog, Result, SparseVector, Stored, UsageRow, VectorSlice,
 };
 use elodex_types::{ChunkId, IndexStatus, NewDocument, Revision, Weights};
 use std::collections::HashMap;
@@ -168,6 +168,10 @@ impl IndexBackend for HookedBackend {
 
     fn collections(&self) -> Result<Vec<CollectionId>> {
         self.inner.collections()
+    }
+
+    fn verify(&self, collection: CollectionId) -> Result<Stored> {
+        self.inner.verify(collection)
     }
 }
 

@@ -7,13 +7,14 @@ use crate::output;
 use crate::settings::{ConfigFile, ModelEntry, Settings, Sources};
 use crate::sources::{Models, open};
 use crate::store;
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use elodex_kernels::{Isa, Kernels};
 use elodex_models::hub::Hub;
 use elodex_server::keys::KeyFile;
 use elodex_server::{ModelKind, Service};
+use elodex_store::{Catalog as _, Collection, RedbCatalog, Stored};
 use elodex_types::{EmbedRequest, EmbedResponse, Latency, RerankRequest, Role};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Texts of the self-test: different lengths, so that packing would show.
@@ -58,7 +59,7 @@ pub(crate) fn doctor(config: Option<PathBuf>, arguments: DoctorArgs) -> anyhow::
                 Ok(settings) => {
                     report.add("configuration", Ok(place));
                     report.add("key file", key_file(&settings));
-                    report.add("data directory", data_directory(&settings));
+                    data_directory(&mut report, &settings);
                     models(&mut report, &sources, &settings, &arguments.models);
                 }
             }
@@ -110,14 +111,53 @@ fn key_file(settings: &Settings) -> anyhow::Result<String> {
     }
 }
 
-/// Reads the whole catalog and counts everything in it again. Indexes are derived from it and not looked at.
-fn data_directory(settings: &Settings) -> anyhow::Result<String> {
-    let Some(folder) = store::folder(settings)? else { return Ok("none".to_owned()) };
+/// The data directory: its catalog, then the index of each collection.
+fn data_directory(report: &mut Report, settings: &Settings) {
+    const WHAT: &str = "data directory";
+    let folder = match store::folder(settings) {
+        Err(error) => return report.add(WHAT, Err(error)),
+        Ok(None) => return report.add(WHAT, Ok("none".to_owned())),
+        Ok(Some(folder)) => folder,
+    };
     if !folder.join("catalog.redb").is_file() {
-        ensure!(folder.is_dir() || !folder.exists(), "`{}` is no folder", folder.display());
-        return Ok(format!("nothing in {}", folder.display()));
+        let finding = match folder.is_dir() || !folder.exists() {
+            true => Ok(format!("nothing in {}", folder.display())),
+            false => Err(anyhow!("`{}` is no folder", folder.display())),
+        };
+        return report.add(WHAT, finding);
     }
-    let found = store::open_catalog(settings)?.check()?;
+    let catalog = match store::open_catalog(settings) {
+        Ok(catalog) => catalog,
+        Err(error) => return report.add(WHAT, Err(error)),
+    };
+    report.add(WHAT, whole_catalog(&catalog, &folder));
+    let verified = (|| -> anyhow::Result<Vec<(String, Stored)>> {
+        let indexes = store::open_indexes(settings)?;
+        let collections = catalog.view()?.collections()?;
+        let verify = |it: &Collection| Ok((it.name.clone(), indexes.verify(it.id)?));
+        collections.iter().map(verify).collect()
+    })();
+    match verified {
+        Err(error) => report.add("indexes", Err(error)),
+        Ok(verified) => {
+            for (name, stored) in verified {
+                let finding = match stored {
+                    Stored::Whole => Ok("every byte as it was written".to_owned()),
+                    Stored::Unclosed => {
+                        Ok("not closed; is compared with the catalog at the next start".to_owned())
+                    }
+                    Stored::Missing => Ok("none; is made from the catalog at the next start".to_owned()),
+                    Stored::Damaged(what) => Err(anyhow!(what)),
+                };
+                report.add(&format!("index of {name}"), finding);
+            }
+        }
+    }
+}
+
+/// Reads the whole catalog and counts everything in it again.
+fn whole_catalog(catalog: &RedbCatalog, folder: &Path) -> anyhow::Result<String> {
+    let found = catalog.check()?;
     ensure!(
         found.is_clean(),
         "{}: {}; restore a backup, or ask for help with this list",

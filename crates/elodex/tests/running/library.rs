@@ -144,6 +144,14 @@ fn story(place: &Place) {
     assert!(elsewhere(&["restore", "all.backup", "--into", "copy"]).status.success());
     let (report, _) = texts(&elsewhere(&["doctor", "--data-dir", "copy"]));
     assert!(report.contains("1 collections, 3 documents, catalog whole"), "{report}");
+    assert!(report.contains("is made from the catalog at the next start"), "{report}");
+    assert!(elsewhere(&["collections", "list", "--data-dir", "copy"]).status.success());
+    let (report, _) = texts(&elsewhere(&["doctor", "--data-dir", "copy"]));
+    assert!(report.contains("every byte as it was written"), "{report}");
+    std::fs::write(place.home.path().join("copy/index/1/shard/edge_config.json"), "{}").unwrap();
+    let doctor = elsewhere(&["doctor", "--data-dir", "copy"]);
+    let (report, _) = texts(&doctor);
+    assert!(!doctor.status.success() && report.contains("edge_config.json` has 2 bytes"), "{report}");
 
     let (table, _) = place.ok(&["collections", "list"]);
     let row: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().collect();

@@ -2,7 +2,7 @@
 
 use super::data::{Random, assert_alike, assert_same, id, spec};
 use super::{ONE, Setting};
-use crate::{ChunkIndex, Condition, IndexBackend, IndexSpec, MemoryBackend, Precision};
+use crate::{ChunkIndex, Condition, ErrorKind, IndexBackend, IndexSpec, MemoryBackend, Precision, Stored};
 use elodex_types::SpaceFingerprint;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +22,10 @@ pub(super) fn what_is_flushed_stays(setting: &Setting) {
     let mut random = Random(60);
     for round in 0..6 {
         let backend = (setting.open)(directory.path());
+        let stored = if round == 0 { Stored::Missing } else { Stored::Whole };
+        assert_eq!(backend.verify(ONE).unwrap(), stored);
         let opened = backend.open(ONE, &spec(DIMENSIONS)).unwrap();
+        assert_eq!(backend.verify(ONE).unwrap_err().kind(), ErrorKind::Conflict);
         assert_eq!(opened.fresh, round == 0);
         assert_eq!(backend.collections().unwrap(), [ONE]);
         assert_alike(&*opened.index, &*oracle, DIMENSIONS);
