@@ -7,7 +7,7 @@
 //! "The Probabilistic Relevance Framework: BM25 and Beyond", 2009).
 
 use elodex_store::{CatalogView, Chunk, Document, SparseVector};
-use elodex_text::lexical::{Analyzer, Language, term_counts};
+use elodex_text::lexical::{Analyzer, Indexed, Language, term_counts};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -81,11 +81,12 @@ pub(crate) fn analyzer_of(language: Option<&str>) -> Analyzer {
     Analyzer::new(language.and_then(Language::from_code).unwrap_or(Language::Other))
 }
 
-/// Terms of a chunk as the index keeps them; also how many there are with repetitions.
+/// Terms of a chunk as the index keeps them; also its length in terms, with repetitions.
 pub(crate) fn chunk_terms(analyzer: &Analyzer, text: &str) -> (Vec<(u32, u32)>, u64) {
-    let counts = term_counts(&analyzer.terms(text));
-    let length = counts.iter().map(|&(_, count)| u64::from(count)).sum();
-    (counts, length)
+    let Indexed { mut terms, characters } = analyzer.indexed(text);
+    let length = terms.len() as u64;
+    terms.extend(characters);
+    (term_counts(&terms), length)
 }
 
 /// A chunk's weights in an index whose average chunk has `average` terms.
@@ -145,6 +146,18 @@ mod tests {
         let weights = chunk_weights(&[(7, 2)], 10, 5.0);
         assert_eq!(weights.ids, [7]);
         assert!((weights.weights[0] - 3.8 / 3.26).abs() < 1e-6, "{weights:?}");
+    }
+
+    #[test]
+    fn a_query_of_one_character_finds_it_within_words() {
+        let (counts, length) = chunk_terms(&Analyzer::new(Language::Japanese), "東京の猫");
+        assert_eq!(length, 3);
+        let chunk = chunk_weights(&counts, length, 3.0);
+        for query in ["猫", "東京", "京の"] {
+            let query = query_weights(&[(Language::Japanese, 1.0)], query);
+            assert!(query.ids.len() == 1 && chunk.ids.contains(&query.ids[0]), "{query:?}");
+        }
+        assert!(!chunk.ids.contains(&query_weights(&[(Language::Japanese, 1.0)], "犬").ids[0]));
     }
 
     #[test]

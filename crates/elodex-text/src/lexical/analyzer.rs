@@ -16,7 +16,8 @@ use unicode_segmentation::UnicodeSegmentation;
 ///
 /// A text is normalised (NFKC, so that ligatures and full-width letters become plain ones) and lower-cased, its words are
 /// found (UAX #29), and each is stemmed (Snowball). Han, Hiragana and Katakana, Hangul, and the scripts of
-/// South-East Asia become overlapping pairs of characters instead, a lone character itself.
+/// South-East Asia become overlapping pairs of characters instead, a lone character itself. An index also holds the
+/// characters of the pairs, so that a query of one character finds them.
 #[derive(Clone, Copy)]
 pub struct Analyzer {
     language: Language,
@@ -27,6 +28,16 @@ impl fmt::Debug for Analyzer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Analyzer").field("language", &self.language).finish_non_exhaustive()
     }
+}
+
+/// What a text is found by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Indexed {
+    /// Its terms, in order, repetitions included.
+    pub terms: Vec<String>,
+    /// The characters of those terms that are pairs, in order, repetitions included. They say again what the pairs say, so
+    /// they count for no text's length.
+    pub characters: Vec<String>,
 }
 
 /// Longest word that is a term; a longer one is data, not language.
@@ -43,12 +54,22 @@ impl Analyzer {
         self.language
     }
 
-    /// The terms of a text, in order, repetitions included. A word of more than 256 bytes makes none.
+    /// The terms of a text, in order, repetitions included: what a query looks for. A word of more than 256 bytes makes
+    /// none.
     pub fn terms(&self, text: &str) -> Vec<String> {
+        self.indexed(text).terms
+    }
+
+    /// [`Self::terms`], and what else a document is found by.
+    pub fn indexed(&self, text: &str) -> Indexed {
         let row = self.language.row();
         let text = normalised(text, row);
-        let mut words =
-            Words { analyzer: self, stemmer: row.stemmer.map(Stemmer::create), row, terms: Vec::new() };
+        let mut words = Words {
+            analyzer: self,
+            stemmer: row.stemmer.map(Stemmer::create),
+            row,
+            found: Indexed::default(),
+        };
         let mut pending: Option<(Run, Vec<&str>)> = None;
         for segment in text.split_word_bounds() {
             if !segment.contains(char::is_alphanumeric) {
@@ -63,7 +84,7 @@ impl Analyzer {
             words.mixed(segment, &mut pending);
         }
         words.end_run(&mut pending);
-        words.terms
+        words.found
     }
 }
 
@@ -72,7 +93,7 @@ struct Words<'a> {
     analyzer: &'a Analyzer,
     stemmer: Option<Stemmer>,
     row: &'static Row,
-    terms: Vec<String>,
+    found: Indexed,
 }
 
 impl Words<'_> {
@@ -105,10 +126,12 @@ impl Words<'_> {
     fn end_run(&mut self, pending: &mut Option<(Run, Vec<&str>)>) {
         let Some((_, clusters)) = pending.take() else { return };
         if let [only] = clusters[..] {
-            self.terms.push(only.to_owned());
+            self.found.terms.push(only.to_owned());
+            return;
         }
-        self.terms
-            .extend(clusters.windows(2).map(|pair| pair.concat()).filter(|pair| pair.len() <= LONGEST_WORD));
+        let short = |term: &String| term.len() <= LONGEST_WORD;
+        self.found.terms.extend(clusters.windows(2).map(|pair| pair.concat()).filter(short));
+        self.found.characters.extend(clusters.into_iter().map(str::to_owned).filter(short));
     }
 
     fn word(&mut self, word: &str) {
@@ -131,7 +154,7 @@ impl Words<'_> {
             return;
         }
         let Some(stemmer) = &self.stemmer else {
-            self.terms.push(bare.to_owned());
+            self.found.terms.push(bare.to_owned());
             return;
         };
         let stem = stemmer.stem(bare);
@@ -140,7 +163,7 @@ impl Words<'_> {
             _ => stem.into_owned(),
         };
         if !term.is_empty() {
-            self.terms.push(term);
+            self.found.terms.push(term);
         }
     }
 }
@@ -205,6 +228,15 @@ mod tests {
         assert_eq!(terms(Language::Chinese, "用 GPU 猫"), ["用", "gpu", "猫"]);
         assert_eq!(terms(Language::English, "iPhone手机"), ["iphon", "手机"]);
         assert_eq!(terms(Language::Thai, "กิน"), ["กิน"]);
+    }
+
+    #[test]
+    fn a_character_of_a_pair_is_found_alone() {
+        let found = Analyzer::new(Language::Chinese).indexed("我爱北京, GPU 猫");
+        assert_eq!(found.terms, ["我爱", "爱北", "北京", "gpu", "猫"]);
+        assert_eq!(found.characters, ["我", "爱", "北", "京"]);
+        assert_eq!(Analyzer::new(Language::Korean).indexed("책을 읽다").characters, ["책", "을", "읽", "다"]);
+        assert_eq!(Analyzer::new(Language::English).indexed("a lone cat").characters, Vec::<String>::new());
     }
 
     #[test]

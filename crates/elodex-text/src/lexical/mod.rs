@@ -16,11 +16,11 @@ mod analyzer;
 mod language;
 mod scripts;
 
-pub use analyzer::Analyzer;
+pub use analyzer::{Analyzer, Indexed};
 pub use language::{Language, detect};
 
 /// Version of what analysers make of texts.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The id of a term in a sparse vector: the first four bytes of the BLAKE3 hash of its UTF-8, little-endian. It is
 /// stored in indexes and never changes.
