@@ -22,10 +22,29 @@ pub struct Document {
     pub text: String,
 }
 
+/// An id as collections have it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "an id is a text or a number")]
+pub enum RecordId {
+    /// Itself.
+    Text(String),
+    /// The text of its digits.
+    Number(serde_json::Number),
+}
+
+impl From<RecordId> for String {
+    fn from(id: RecordId) -> Self {
+        match id {
+            RecordId::Text(text) => text,
+            RecordId::Number(number) => number.to_string(),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Record {
     #[serde(rename = "_id")]
-    id: String,
+    id: RecordId,
     title: Option<String>,
     text: String,
 }
@@ -82,20 +101,21 @@ fn records<T>(path: &Path, make: impl Fn(Record) -> T) -> Result<BTreeMap<String
         let record: Record = match serde_json::from_str(row) {
             Ok(record) => record,
             Err(error) => {
-                defects.add(line, format!("not a record with strings `_id` and `text`: {error}"));
+                defects.add(line, format!("not a record with `_id` and a string `text`: {error}"));
                 continue;
             }
         };
-        if record.id.is_empty() {
+        let id = String::from(record.id.clone());
+        if id.is_empty() {
             defects.add(line, "`_id` is empty");
             continue;
         }
-        match records.entry(record.id.clone()) {
+        match records.entry(id) {
             Entry::Vacant(place) => {
                 place.insert((line, make(record)));
             }
             Entry::Occupied(place) => {
-                defects.add(line, format!("`_id` `{}` stands in line {} too", record.id, place.get().0));
+                defects.add(line, format!("`_id` `{}` stands in line {} too", place.key(), place.get().0));
             }
         }
     }
@@ -124,11 +144,13 @@ mod tests {
     #[test]
     fn a_collection_is_read() {
         let corpus = r#"{"_id": "d", "title": "A", "text": "b"}
-            {"_id": "e", "title": null, "text": "", "url": 1}"#;
+            {"_id": "e", "title": null, "text": "", "url": 1}
+            {"_id": 7, "text": ""}"#;
         let (_kept, beir) = folder(corpus, "{\"_id\":\"q\",\"text\":\"what\"}\n");
         let documents = beir.documents().unwrap();
         assert_eq!(documents["d"], Document { title: "A".to_owned(), text: "b".to_owned() });
         assert_eq!(documents["e"].title, "");
+        assert!(documents.contains_key("7"), "{documents:?}");
         assert_eq!(beir.queries().unwrap()["q"], "what");
         assert_eq!(beir.qrels("test").unwrap().judgements(), 1);
         assert_eq!(beir.qrels("dev").unwrap_err().kind(), ErrorKind::Io);
@@ -137,13 +159,14 @@ mod tests {
     #[test]
     fn defects_are_named_and_counted() {
         let corpus = r#"{"_id": "d", "text": "b"}
-            {"_id": 7, "text": "b"}
+            {"_id": [7], "text": "b"}
             {"_id": "d", "text": "c"}
             {
             {"_id": "", "text": ""}"#;
         let (_kept, beir) = folder(corpus, "");
         let message = beir.documents().unwrap_err().to_string();
         assert!(message.contains("corpus.jsonl:2: not a record"), "{message}");
+        assert!(message.contains("an id is a text or a number"), "{message}");
         assert!(message.contains("corpus.jsonl:3: `_id` `d` stands in line 1 too"), "{message}");
         assert!(message.contains("corpus.jsonl:4: not a record"), "{message}");
         assert!(message.contains("corpus.jsonl:5: `_id` is empty"), "{message}");

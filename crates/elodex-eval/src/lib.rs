@@ -52,7 +52,7 @@ pub mod significance;
 pub use agreement::{PERSISTENCE, overlap, rank_biased_overlap};
 pub use audit::{Audit, Finding, FindingKind};
 pub use ceiling::{Ceiling, perfect_rerank};
-pub use collection::{BeirFolder, Document, read_queries};
+pub use collection::{BeirFolder, Document, RecordId, read_queries};
 pub use cross_validation::CrossValidation;
 pub use error::{Error, ErrorKind, Result};
 pub use evaluation::{CountedQueries, Evaluation, Protocol};

@@ -122,7 +122,8 @@ pub(crate) struct DemoArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct IngestArgs {
-    /// Files, folders, patterns, BEIR directories, or `-` for JSON lines (`_id`, `text`, `title`, `metadata`).
+    /// Files, folders, patterns, BEIR directories, or `-` for JSON lines (`_id`, `text`, `title`, `metadata`; numbers in
+    /// it become texts, and a list `tags` the attribute `list:tags`).
     pub(crate) paths: Vec<String>,
     #[command(flatten)]
     pub(crate) collection: NewCollection,

@@ -72,10 +72,15 @@ fn fill(target: &Local) -> anyhow::Result<()> {
     let collection = NewCollection { collection: COLLECTION.to_owned(), ..NewCollection::default() };
     library::ensure_collection(target, &collection)?;
     let mut documents = Vec::new();
-    corpus::from_reader(sample::CORPUS.as_bytes(), "the sample", &mut |document| {
-        documents.push(document);
-        Ok(())
-    })?;
+    corpus::from_reader(
+        sample::CORPUS.as_bytes(),
+        "the sample",
+        corpus::Attributes::Kept,
+        &mut |document| {
+            documents.push(document);
+            Ok(())
+        },
+    )?;
     output::note(format!("ingesting {} articles of a help centre", documents.len()));
     target.add(COLLECTION, documents, true)?;
     ingest::wait(target, COLLECTION)

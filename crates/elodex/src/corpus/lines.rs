@@ -1,8 +1,10 @@
 //! Documents as JSON lines, BEIR's `corpus.jsonl` among them.
 
-use anyhow::{Context as _, bail};
-use elodex_types::{Content, Metadata, NewDocument, validate_metadata};
+use anyhow::{Context as _, bail, ensure};
+use elodex_eval::RecordId;
+use elodex_types::{Content, LIST_PREFIX, Metadata, MetadataValue, NewDocument, validate_metadata};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use std::io::BufRead;
 use std::path::Path;
 
@@ -12,20 +14,21 @@ const LINE_BYTES: u64 = 256 << 20;
 /// One line.
 #[derive(Deserialize)]
 struct Line {
-    _id: Option<Id>,
-    id: Option<Id>,
-    path: Option<Id>,
+    _id: Option<RecordId>,
+    id: Option<RecordId>,
+    path: Option<RecordId>,
     title: Option<String>,
     text: String,
-    metadata: Option<Metadata>,
+    metadata: Option<Map<String, Value>>,
 }
 
-/// Ids are texts or numbers.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Id {
-    Text(String),
-    Number(serde_json::Number),
+/// What becomes of a line's `metadata`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Attributes {
+    /// Attributes that filters ask for: texts, numbers and truth values as texts, and lists of them. `null` is none.
+    Kept,
+    /// Nothing, whatever it is.
+    Dropped,
 }
 
 /// What some editors write in front of UTF-8.
@@ -58,6 +61,7 @@ fn without_mark(line: &[u8]) -> &[u8] {
 pub(crate) fn from_reader(
     mut reader: impl BufRead,
     name: &str,
+    attributes: Attributes,
     add: &mut dyn FnMut(NewDocument) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut line = Vec::new();
@@ -74,25 +78,61 @@ pub(crate) fn from_reader(
         if content.trim_ascii().is_empty() {
             continue;
         }
-        let document = parse(content).with_context(|| format!("line {number} of {name}"))?;
+        let document = parse(content, attributes).with_context(|| format!("line {number} of {name}"))?;
         add(document)?;
     }
     Ok(())
 }
 
-fn parse(line: &[u8]) -> anyhow::Result<NewDocument> {
+fn parse(line: &[u8], attributes: Attributes) -> anyhow::Result<NewDocument> {
     let line: Line = serde_json::from_slice(line)
         .context("no document: it takes an object with `_id` (or `id`, `path`) and `text`")?;
-    let path = match line._id.or(line.id).or(line.path) {
-        Some(Id::Text(text)) => text,
-        Some(Id::Number(number)) => number.to_string(),
-        None => bail!("no `_id`, `id` or `path`"),
+    let path = line._id.or(line.id).or(line.path).context("no `_id`, `id` or `path`")?.into();
+    let metadata = match attributes {
+        Attributes::Kept => metadata(line.metadata.unwrap_or_default())?,
+        Attributes::Dropped => Metadata::new(),
     };
-    let metadata = line.metadata.unwrap_or_default();
-    validate_metadata(&metadata).map_err(anyhow::Error::msg)?;
     let title = line.title.as_deref().unwrap_or_default().trim();
     let text = if title.is_empty() { line.text } else { format!("{title}\n\n{}", line.text) };
     Ok(NewDocument { path, metadata, content: Content::Text(text) })
+}
+
+/// A line's `metadata` as attributes.
+fn metadata(values: Map<String, Value>) -> anyhow::Result<Metadata> {
+    let mut metadata = Metadata::new();
+    for (name, value) in values {
+        let (name, value) = match value {
+            Value::Null => continue,
+            Value::Array(items) => {
+                let items: Option<Vec<String>> = items.iter().map(text).collect();
+                let listed =
+                    if name.starts_with(LIST_PREFIX) { name.clone() } else { format!("{LIST_PREFIX}{name}") };
+                (listed, items.map(MetadataValue::List))
+            }
+            value => (name, text(&value).map(MetadataValue::Text)),
+        };
+        let Some(value) = value else {
+            bail!(
+                "attribute `{name}` holds more than texts, numbers or one list of them; take it apart, or leave it out"
+            );
+        };
+        ensure!(
+            metadata.insert(name.clone(), value).is_none(),
+            "attribute `{name}` is there twice; leave one out"
+        );
+    }
+    validate_metadata(&metadata).map_err(anyhow::Error::msg)?;
+    Ok(metadata)
+}
+
+/// A text as it is, a number or a truth value as it is written; `None` for anything else.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
 }
 
 #[cfg(test)]
@@ -101,7 +141,7 @@ mod tests {
 
     fn read(text: &str) -> anyhow::Result<Vec<NewDocument>> {
         let mut documents = Vec::new();
-        from_reader(text.as_bytes(), "a.jsonl", &mut |document| {
+        from_reader(text.as_bytes(), "a.jsonl", Attributes::Kept, &mut |document| {
             documents.push(document);
             Ok(())
         })?;
@@ -118,6 +158,28 @@ mod tests {
         assert_eq!(documents[0].content, Content::Text("T\n\nx".into()));
         assert_eq!(documents[0].metadata.len(), 1);
         assert_eq!((documents[1].path.as_str(), &documents[1].content), ("7", &Content::Text("y".into())));
+    }
+
+    #[test]
+    fn attributes_become_what_filters_ask_for() {
+        let line = r#"{"_id": 1, "text": "x", "metadata": {"year": 2020, "open": true, "by": null, "of": "a",
+            "tags": ["b", 3], "list:more": []}}"#
+            .replace('\n', "");
+        let text = |text: &str| MetadataValue::Text(text.to_owned());
+        let list =
+            |items: &[&str]| MetadataValue::List(items.iter().map(|item| (*item).to_owned()).collect());
+        let expected = [
+            ("year", text("2020")),
+            ("open", text("true")),
+            ("of", text("a")),
+            ("list:tags", list(&["b", "3"])),
+            ("list:more", list(&[])),
+        ];
+        let expected: Metadata = expected.map(|(name, value)| (name.to_owned(), value)).into();
+        assert_eq!(read(&line).unwrap()[0].metadata, expected);
+        let odd = r#"{"_id": 1, "text": "x", "metadata": {"a b": {"c": [[]]}}}"#;
+        assert!(read(odd).is_err());
+        assert_eq!(parse(odd.as_bytes(), Attributes::Dropped).unwrap().metadata, Metadata::new());
     }
 
     #[test]
@@ -152,7 +214,10 @@ mod tests {
             "{\"text\": \"x\"}",
             "{\"_id\": \"a\"}",
             "{\"_id\":\"a\",\"text\":\"x\",\"metadata\":{\"a b\":\"c\"}}",
-            "{\"_id\":\"a\",\"text\":\"x\",\"metadata\":{\"year\":2020}}",
+            "{\"_id\":true,\"text\":\"x\"}",
+            "{\"_id\":\"a\",\"text\":\"x\",\"metadata\":{\"author\":{\"name\":\"c\"}}}",
+            "{\"_id\":\"a\",\"text\":\"x\",\"metadata\":{\"pages\":[[1]]}}",
+            "{\"_id\":\"a\",\"text\":\"x\",\"metadata\":{\"tags\":[1],\"list:tags\":[2]}}",
         ] {
             let problem = read(&format!("{{\"_id\": \"a\", \"text\": \"x\"}}\n{broken}\n")).unwrap_err();
             assert!(problem.to_string().contains("line 2 of a.jsonl"), "{problem:#}");

@@ -3,7 +3,7 @@
 mod lines;
 mod walk;
 
-pub(crate) use lines::from_reader;
+pub(crate) use lines::{Attributes, from_reader};
 pub(crate) use walk::files;
 
 use anyhow::{Context as _, bail};
@@ -30,6 +30,8 @@ pub(crate) enum Source {
     },
     /// Many documents, one JSON object a line.
     Lines(PathBuf),
+    /// The same without their attributes, to be searched without filters.
+    Texts(PathBuf),
     /// The same from standard input.
     Stdin,
 }
@@ -63,7 +65,7 @@ pub(crate) fn sources(arguments: &[String], problems: &mut Vec<String>) -> anyho
     sources.retain(|source| {
         seen.insert(match source {
             Source::File { path, .. } => path.clone(),
-            Source::Lines(file) => format!("lines of {}", file.display()),
+            Source::Lines(file) | Source::Texts(file) => format!("lines of {}", file.display()),
             Source::Stdin => "-".to_owned(),
         })
     });
@@ -136,12 +138,18 @@ pub(crate) fn read(
                 })?,
                 Err(error) => problems.push(format!("{}: {error}", file.display())),
             },
-            Source::Lines(file) => {
+            Source::Lines(file) | Source::Texts(file) => {
+                let attributes = match source {
+                    Source::Texts(_) => Attributes::Dropped,
+                    _ => Attributes::Kept,
+                };
                 let name = file.display().to_string();
                 let open = File::open(file).with_context(|| format!("cannot read `{name}`"))?;
-                from_reader(BufReader::new(open), &name, &mut add)?;
+                from_reader(BufReader::new(open), &name, attributes, &mut add)?;
             }
-            Source::Stdin => from_reader(std::io::stdin().lock(), "standard input", &mut add)?,
+            Source::Stdin => {
+                from_reader(std::io::stdin().lock(), "standard input", Attributes::Kept, &mut add)?;
+            }
         }
     }
     if !batch.is_empty() {
@@ -156,7 +164,7 @@ pub(crate) fn count(sources: &[Source]) -> anyhow::Result<Option<u64>> {
     for source in sources {
         count += match source {
             Source::File { .. } => 1,
-            Source::Lines(file) => {
+            Source::Lines(file) | Source::Texts(file) => {
                 let open = File::open(file).with_context(|| format!("cannot read `{}`", file.display()))?;
                 let lines = BufReader::new(open).split(b'\n');
                 lines.filter(|line| line.as_ref().is_ok_and(|line| !line.trim_ascii().is_empty())).count()

@@ -99,7 +99,7 @@ impl Folder {
             output::note(format!("`{}` is there from an earlier evaluation", new.collection));
         } else {
             output::note(format!("ingesting {} documents into `{}`", self.documents.len(), new.collection));
-            let corpus = [Source::Lines(self.corpus.clone())];
+            let corpus = [Source::Texts(self.corpus.clone())];
             let added = ingest::add(library, &new.collection, &corpus, true, &mut |_| {})?;
             ensure!(added.refused.is_empty(), "{}", added.refused.join("; "));
         }
