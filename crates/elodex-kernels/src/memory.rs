@@ -44,6 +44,18 @@ pub(crate) fn bytes_of(values: &mut [f32]) -> &mut [u8] {
     unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), size_of_val(values)) }
 }
 
+/// The same memory as values of 16 bits.
+pub(crate) fn halves_of(values: &[f32]) -> &[u16] {
+    // SAFETY: any bytes are values of 16 bits, and f32 is aligned for them.
+    unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), 2 * values.len()) }
+}
+
+/// [`halves_of`], to be written.
+pub(crate) fn halves_of_mut(values: &mut [f32]) -> &mut [u16] {
+    // SAFETY: as above and the other way round, and the borrow is exclusive.
+    unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), 2 * values.len()) }
+}
+
 thread_local! {
     static SCRATCH: RefCell<AlignedBuffer> = RefCell::default();
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::isa::{Isa, Kernels};
-use crate::memory::AlignedBuffer;
+use crate::memory::{AlignedBuffer, halves_of, halves_of_mut};
 use crate::parallel::Parallelism;
 use rayon::prelude::*;
 
@@ -15,7 +15,8 @@ pub(crate) const BYTE_PANEL: usize = 32;
 /// A `[n, k]` weight (torch `Linear` layout: one row per output), packed in panels.
 ///
 /// In f32 a panel holds as many outputs as a GEMM tile of the instruction set has columns, as `[k][columns]`; the last
-/// one is padded with zeros. See [`BytePanels`] for 8-bit integers.
+/// one is padded with zeros. Values that all are bf16 are held as such, in half the memory, and multiplied as the f32 that
+/// they are. See [`BytePanels`] for 8-bit integers.
 #[derive(Debug, Clone)]
 pub struct PackedMatrix {
     n: usize,
@@ -34,7 +35,33 @@ pub(crate) enum Panels {
 pub(crate) struct FloatPanels {
     isa: Isa,
     width: usize,
+    /// Of bf16 two in the place of one.
     values: AlignedBuffer,
+    is_bf16: bool,
+}
+
+/// Some steps of a panel, `[steps][width]`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Steps<'a> {
+    F32(&'a [f32]),
+    /// The upper halves of f32.
+    Bf16(&'a [u16]),
+}
+
+impl Steps<'_> {
+    /// How many values there are.
+    pub(crate) fn len(self) -> usize {
+        match self {
+            Steps::F32(values) => values.len(),
+            Steps::Bf16(values) => values.len(),
+        }
+    }
+}
+
+/// The f32 that bf16 bits stand for.
+#[inline(always)]
+pub(crate) fn widened(bits: u16) -> f32 {
+    f32::from_bits(u32::from(bits) << 16)
 }
 
 /// Weights as signed bytes: panels of 32 outputs, `[⌈n/32⌉][⌈k/4⌉][32][4]`, zeros beyond n and k, with a scale
@@ -137,10 +164,7 @@ impl PackedMatrix {
         for output in 0..self.n {
             for input in 0..self.k {
                 values.push(match &self.panels {
-                    Panels::F32(panels) => {
-                        let panel = panels.panel(output / panels.width, self.k);
-                        panel[input * panels.width + output % panels.width]
-                    }
+                    Panels::F32(panels) => panels.value(output, input, self.k),
                     Panels::Int8(panels) => panels.value(output, input, self.n, self.k),
                 });
             }
@@ -199,10 +223,27 @@ impl FloatPanels {
         self.isa
     }
 
-    /// `[k][width]`
-    pub(crate) fn panel(&self, index: usize, k: usize) -> &[f32] {
-        let length = k * self.width;
-        &self.values.as_slice()[index * length..(index + 1) * length]
+    /// Values of scratch in which [`Self::steps`] of so many steps are widened; none where they are f32.
+    pub(crate) fn widened_length(&self, steps: usize) -> usize {
+        if self.is_bf16 { steps * self.width } else { 0 }
+    }
+
+    /// The steps `depth` of one panel.
+    pub(crate) fn steps(&self, panel: usize, k: usize, depth: Range<usize>) -> Steps<'_> {
+        let start = panel * k;
+        let range = (start + depth.start) * self.width..(start + depth.end) * self.width;
+        match self.is_bf16 {
+            false => Steps::F32(&self.values.as_slice()[range]),
+            true => Steps::Bf16(&halves_of(self.values.as_slice())[range]),
+        }
+    }
+
+    /// One weight.
+    fn value(&self, output: usize, input: usize, k: usize) -> f32 {
+        match self.steps(output / self.width, k, input..input + 1) {
+            Steps::F32(values) => values[output % self.width],
+            Steps::Bf16(values) => widened(values[output % self.width]),
+        }
     }
 }
 
@@ -301,17 +342,25 @@ impl Kernels {
     pub fn pack(self, weight: &[f32], n: usize, k: usize) -> PackedMatrix {
         assert_eq!(weight.len(), n * k, "weight is not [n, k] = [{n}, {k}]");
         let width = self.tile_columns();
-        let mut values = AlignedBuffer::zeros(n.div_ceil(width) * width * k);
+        let length = n.div_ceil(width) * width * k;
+        let is_bf16 = weight.iter().all(|value| value.to_bits() << 16 == 0);
+        let mut values = AlignedBuffer::zeros(if is_bf16 { length.div_ceil(2) } else { length });
         let packed = values.as_mut_slice();
         for output in 0..n {
             let row = &weight[output * k..(output + 1) * k];
-            let panel_start = output / width * width * k;
-            let column = output % width;
-            for (step, &value) in row.iter().enumerate() {
-                packed[panel_start + step * width + column] = value;
+            let start = output / width * width * k + output % width;
+            if is_bf16 {
+                let packed = &mut halves_of_mut(packed)[start..];
+                for (value, place) in row.iter().zip(packed.iter_mut().step_by(width)) {
+                    *place = (value.to_bits() >> 16) as u16;
+                }
+            } else {
+                for (value, place) in row.iter().zip(packed[start..].iter_mut().step_by(width)) {
+                    *place = *value;
+                }
             }
         }
-        PackedMatrix { n, k, panels: Panels::F32(FloatPanels { isa: self.isa(), width, values }) }
+        PackedMatrix { n, k, panels: Panels::F32(FloatPanels { isa: self.isa(), width, values, is_bf16 }) }
     }
 
     /// Packs the transpose of `values` `[k, n]` row-major.
@@ -342,7 +391,8 @@ impl Kernels {
                 panels.par_chunks_exact_mut(panel_length).enumerate().for_each(pack_panel);
             }
         }
-        PackedMatrix { n, k, panels: Panels::F32(FloatPanels { isa: self.isa(), width, values: packed }) }
+        let panels = FloatPanels { isa: self.isa(), width, values: packed, is_bf16: false };
+        PackedMatrix { n, k, panels: Panels::F32(panels) }
     }
 }
 
@@ -415,18 +465,24 @@ mod tests {
         for isa in Isa::available() {
             let kernels = Kernels::with_isa(isa).unwrap();
             let (n, k) = (kernels.tile_columns() + 3, 5);
-            let weight: Vec<f32> = (1..=n * k).map(|value| value as f32).collect();
-            let packed = kernels.pack(&weight, n, k);
-            assert_eq!(packed.values(), weight);
-            assert_eq!((packed.n(), packed.k(), packed.panel_count()), (n, k, 2));
-            assert!(packed.bytes() >= 2 * kernels.tile_columns() * k * 4);
-            let Panels::F32(panels) = &packed.panels else { unreachable!() };
-            for column in 0..2 * kernels.tile_columns() {
-                let panel = panels.panel(column / kernels.tile_columns(), k);
-                for step in 0..k {
-                    let expected = if column < n { weight[column * k + step] } else { 0.0 };
-                    let at = step * kernels.tile_columns() + column % kernels.tile_columns();
-                    assert_eq!(panel[at], expected, "{isa} output {column} input {step}");
+            let whole: Vec<f32> = (1..=n * k).map(|value| value as f32).collect();
+            let thirds: Vec<f32> = whole.iter().map(|value| value / 3.0).collect();
+            for (weight, size) in [(&thirds, 4), (&whole, 2)] {
+                let packed = kernels.pack(weight, n, k);
+                assert_eq!(packed.values(), *weight);
+                assert_eq!((packed.n(), packed.k(), packed.panel_count()), (n, k, 2));
+                let length = 2 * kernels.tile_columns() * k * size;
+                assert!((length..length + 64).contains(&packed.bytes()), "{} of {length}", packed.bytes());
+                let Panels::F32(panels) = &packed.panels else { unreachable!() };
+                for column in 0..2 * kernels.tile_columns() {
+                    for step in 0..k {
+                        let expected = if column < n { weight[column * k + step] } else { 0.0 };
+                        assert_eq!(
+                            panels.value(column, step, k),
+                            expected,
+                            "{isa} output {column} input {step}"
+                        );
+                    }
                 }
             }
         }

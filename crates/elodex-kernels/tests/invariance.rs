@@ -38,6 +38,28 @@ fn linear(kernels: Kernels, a: &[f32], packed: &PackedMatrix, activation: Activa
     })
 }
 
+/// Weights that are bf16 take half the memory, and give what they give as f32.
+#[test]
+fn weights_of_16_bits_give_the_bits_of_f32() {
+    for kernels in every_isa() {
+        for (m, n, k) in [(1, 5, 3), (3, 70, 64), (17, 33, 97), (33, 40, 513), (50, 130, 1100)] {
+            let weight: Vec<f32> = noise(n * k, 7)
+                .into_iter()
+                .map(|value| f32::from_bits(value.to_bits() & 0xffff_0000))
+                .collect();
+            let transposed: Vec<f32> = (0..k * n).map(|place| weight[place % n * k + place / n]).collect();
+            let (halves, whole) = (
+                kernels.pack(&weight, n, k),
+                kernels.pack_transposed(&transposed, n, k, Parallelism::Serial),
+            );
+            assert!(halves.bytes() < whole.bytes() / 2 + 64, "{} of {}", halves.bytes(), whole.bytes());
+            let a = noise(m * k, 11);
+            let run = |packed| linear(kernels, &a, packed, Activation::Identity);
+            assert_eq!(bits(&run(&halves)), bits(&run(&whole)), "{} [{m}, {k}] x {n}", kernels.isa());
+        }
+    }
+}
+
 fn activations() -> impl Strategy<Value = Activation> {
     prop_oneof![
         Just(Activation::Identity),

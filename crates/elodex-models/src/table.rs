@@ -1,8 +1,9 @@
 //! The table of token vectors, whose rows are looked up and never multiplied.
 
 use elodex_kernels::{Rounding, SharedBytes};
+use half::bf16;
 
-/// `[rows, width]` in f32, or as signed bytes with a scale per row.
+/// `[rows, width]` in f32, which is held as bf16 where all values are, or as signed bytes with a scale per row.
 #[derive(Debug, Clone)]
 pub struct Table {
     /// Of its tensor.
@@ -14,13 +15,19 @@ pub struct Table {
 #[derive(Debug, Clone)]
 enum Values {
     F32(Vec<f32>),
+    Bf16(Vec<bf16>),
     Int8 { bytes: SharedBytes, scales: Vec<f32> },
 }
 
 impl Table {
     /// Of f32 values.
     pub(crate) fn exact(name: &str, values: Vec<f32>, width: usize) -> Self {
-        Self { name: name.to_owned(), width, values: Values::F32(values) }
+        let is_bf16 = values.iter().all(|value| value.to_bits() << 16 == 0);
+        let values = match is_bf16 {
+            false => Values::F32(values),
+            true => Values::Bf16(values.into_iter().map(bf16::from_f32).collect()),
+        };
+        Self { name: name.to_owned(), width, values }
     }
 
     /// Of signed bytes that somebody rounded.
@@ -49,6 +56,7 @@ impl Table {
     pub(crate) fn rows(&self) -> usize {
         match &self.values {
             Values::F32(values) => values.len() / self.width,
+            Values::Bf16(values) => values.len() / self.width,
             Values::Int8 { scales, .. } => scales.len(),
         }
     }
@@ -56,7 +64,7 @@ impl Table {
     /// Its signed bytes `[rows, width]` and their scales by row, unless it is f32.
     pub fn bytes(&self) -> Option<(&[u8], &[f32])> {
         match &self.values {
-            Values::F32(_) => None,
+            Values::F32(_) | Values::Bf16(_) => None,
             Values::Int8 { bytes, scales } => Some((bytes.as_slice(), scales)),
         }
     }
@@ -65,6 +73,7 @@ impl Table {
     pub fn memory(&self) -> usize {
         match &self.values {
             Values::F32(values) => size_of_val(values.as_slice()),
+            Values::Bf16(values) => size_of_val(values.as_slice()),
             Values::Int8 { bytes, scales } => bytes.as_slice().len() + size_of_val(scales.as_slice()),
         }
     }
@@ -74,10 +83,29 @@ impl Table {
         let range = row * self.width..(row + 1) * self.width;
         match &self.values {
             Values::F32(values) => out.extend_from_slice(&values[range]),
+            Values::Bf16(values) => out.extend(values[range].iter().map(|value| value.to_f32())),
             Values::Int8 { bytes, scales } => {
                 let scale = scales[row];
                 out.extend(bytes.as_slice()[range].iter().map(|&byte| f32::from(byte as i8) * scale));
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_the_same_however_they_are_held() {
+        let whole = [1.0, -2.5, f32::MAX, f32::MIN_POSITIVE, 0.0, 3.0e-39];
+        let halves = whole.map(|value| f32::from_bits(value.to_bits() & 0xffff_0000));
+        for (values, size) in [(whole, 4), (halves, 2)] {
+            let table = Table::exact("tokens", values.to_vec(), 2);
+            assert_eq!((table.rows(), table.memory()), (3, 6 * size));
+            let mut rows = Vec::new();
+            (0..3).for_each(|row| table.look_up(row, &mut rows));
+            assert_eq!(rows, values);
         }
     }
 }

@@ -10,7 +10,7 @@ use super::tile::{self, Operands, columns};
 use super::{Block, MAX_TILE, Size, Tile};
 use crate::dispatch::Operation;
 use crate::isa::Isa;
-use crate::pack::FloatPanels;
+use crate::pack::{FloatPanels, Steps, widened};
 use crate::parallel::part;
 use crate::simd::Simd;
 
@@ -22,11 +22,11 @@ pub(super) const DEPTH_BLOCK: usize = 512;
 const ROW_STRIDE: usize = DEPTH_BLOCK + 16;
 
 /// f32 values of scratch for `rows` rows.
-pub(super) fn scratch_length(isa: Isa, rows: usize) -> usize {
+pub(super) fn scratch_length(isa: Isa, rows: usize, weight: &FloatPanels) -> usize {
     match isa {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512Amx => floats::scratch_length(rows),
-        _ => rows * ROW_STRIDE,
+        _ => rows * ROW_STRIDE + weight.widened_length(DEPTH_BLOCK),
     }
 }
 
@@ -48,7 +48,7 @@ pub(super) struct TileOperands<'a> {
     pub(super) row: usize,
     pub(super) rows: usize,
     /// A panel's steps.
-    pub(super) right: &'a [f32],
+    pub(super) right: Steps<'a>,
     /// Whether the last tile was of another panel or depth.
     pub(super) is_new: bool,
     pub(super) out: &'a mut [f32; MAX_TILE],
@@ -67,7 +67,8 @@ impl<F: Fn(usize) -> usize> Operation for Block<'_, FloatPanels, F> {
             let split = Split::new(scratch, self.size.rows.len(), self.size.tiles.len());
             return self.multiply(simd, split);
         }
-        self.multiply(simd, Copied(scratch));
+        let (rows, panel) = scratch.split_at_mut(self.size.rows.len() * ROW_STRIDE);
+        self.multiply(simd, Copied { rows, panel });
     }
 }
 
@@ -83,8 +84,7 @@ impl<F: Fn(usize) -> usize> Block<'_, FloatPanels, F> {
                 multiplier.take_row(simd, row, &values[depth.clone()]);
             }
             for panel in panels.clone() {
-                let right =
-                    &self.weight.panel(panel, k)[depth.start * columns::<S>()..depth.end * columns::<S>()];
+                let right = self.weight.steps(panel, k, depth.clone());
                 for tile_index in tiles.clone() {
                     let row = (self.tile_starts)(tile_index);
                     let tile_rows = (self.tile_starts)(tile_index + 1) - row;
@@ -116,19 +116,35 @@ impl<F: Fn(usize) -> usize> Block<'_, FloatPanels, F> {
 }
 
 /// Rows copied next to each other: every output is one chain of multiply-adds over k.
-struct Copied<'a>(&'a mut [f32]);
+struct Copied<'a> {
+    rows: &'a mut [f32],
+    /// The steps that are multiplied by, where they had to be widened.
+    panel: &'a mut [f32],
+}
 
 impl<S: Simd> Multiplier<S> for Copied<'_> {
     #[inline(always)]
     fn take_row(&mut self, _: S, row: usize, values: &[f32]) {
-        self.0[row * ROW_STRIDE..][..values.len()].copy_from_slice(values);
+        self.rows[row * ROW_STRIDE..][..values.len()].copy_from_slice(values);
     }
 
     #[inline(always)]
     unsafe fn multiply(&mut self, simd: S, tile: TileOperands<'_>) {
-        let TileOperands { row, rows, right, is_new: _, out, resume } = tile;
+        let TileOperands { row, rows, right, is_new, out, resume } = tile;
+        let right = match right {
+            Steps::F32(right) => right,
+            Steps::Bf16(bits) => {
+                let panel = &mut self.panel[..bits.len()];
+                if is_new {
+                    for (value, bits) in panel.iter_mut().zip(bits) {
+                        *value = widened(*bits);
+                    }
+                }
+                panel
+            }
+        };
         let operands = Operands {
-            left: self.0[row * ROW_STRIDE..].as_ptr(),
+            left: self.rows[row * ROW_STRIDE..].as_ptr(),
             left_row: ROW_STRIDE,
             left_step: 1,
             right: right.as_ptr(),

@@ -90,7 +90,7 @@ impl Kernels {
             let size = Size { k, n, rows, tiles: tiles_of_block, panels };
             match &weight.panels {
                 Panels::F32(weight) => {
-                    with_scratch(exact::scratch_length(self.isa(), size.rows.len()), |scratch| {
+                    with_scratch(exact::scratch_length(self.isa(), size.rows.len(), weight), |scratch| {
                         self.dispatch(Block { a, weight, epilogue, out, size, tile_starts, scratch });
                     })
                 }

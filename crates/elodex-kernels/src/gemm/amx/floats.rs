@@ -3,7 +3,7 @@
 //! The first part is the bf16 next to a value, the second the one next to what is left, and the third holds the rest: all
 //! 24 bits. Of the nine products of two values' parts the six largest are added, the largest last within [`STEPS`] of the
 //! depth; what is left out is less than 2⁻²⁴ of the product, which f32 would round away. A value that is not finite makes no
-//! finite sum.
+//! finite sum. Of a weight that is bf16 the first part is all there is: three products are left, and the same bits come out.
 
 use std::arch::asm;
 use std::arch::x86_64::*;
@@ -11,6 +11,7 @@ use std::arch::x86_64::*;
 use super::ROWS;
 use crate::gemm::exact::{DEPTH_BLOCK, Multiplier, TileOperands};
 use crate::gemm::tile::columns;
+use crate::pack::Steps;
 use crate::simd::Simd;
 
 /// Parts of a value.
@@ -61,26 +62,28 @@ impl<'a> Split<'a> {
 
     /// Splits [`STEPS`] steps of a panel, or as many as there are left.
     #[inline(always)]
-    fn split_steps(&mut self, right: &[f32], block: usize) {
-        let right = &right[block * STEPS * COLUMNS..];
+    fn split_steps(&mut self, right: Steps<'_>, block: usize) {
+        let start = block * STEPS * COLUMNS;
         let parts = &mut self.panel[block % self.kept * PARTS * PART / 2..][..PARTS * PART / 2];
-        // SAFETY: `parts` is as long as the parts of STEPS steps, and `right` or the copy as STEPS steps; this is compiled
-        // with AVX-512.
+        let parts: *mut u16 = parts.as_mut_ptr().cast();
+        // SAFETY: `parts` is as long as the parts of STEPS steps; this is compiled with AVX-512.
         unsafe {
-            match right.first_chunk::<{ STEPS * COLUMNS }>() {
-                Some(right) => split_steps(right, parts.as_mut_ptr().cast()),
-                None => {
-                    let mut whole = [0.0; STEPS * COLUMNS];
-                    whole[..right.len()].copy_from_slice(right);
-                    split_steps(&whole, parts.as_mut_ptr().cast());
-                }
+            match right {
+                Steps::F32(right) => match right[start..].first_chunk() {
+                    Some(right) => split_steps(right, parts),
+                    None => split_steps(&with_zeros(&right[start..]), parts),
+                },
+                Steps::Bf16(right) => match right[start..].first_chunk() {
+                    Some(right) => pair_steps(right, parts),
+                    None => pair_steps(&with_zeros(&right[start..]), parts),
+                },
             }
         }
     }
 
-    /// See [`Multiplier::multiply`]; `TWICE` says whether it takes two registers of rows.
+    /// See [`Multiplier::multiply`]; `TWICE` says whether it takes two registers of rows, `BF16` whether the panel is that.
     #[inline(always)]
-    unsafe fn multiply_rows<const TWICE: bool>(&mut self, tile: TileOperands<'_>) {
+    unsafe fn multiply_rows<const TWICE: bool, const BF16: bool>(&mut self, tile: TileOperands<'_>) {
         let TileOperands { row, rows: _, right, is_new, out, resume } = tile;
         let blocks = right.len().div_ceil(STEPS * COLUMNS);
         let height = if TWICE { 2 * ROWS } else { ROWS };
@@ -97,7 +100,7 @@ impl<'a> Split<'a> {
                 }
                 let left = &self.rows[row * ROW_STRIDE / 2..][..height * ROW_STRIDE / 2];
                 let panel = &self.panel[block % self.kept * PARTS * PART / 2..][..PARTS * PART / 2];
-                multiply_steps::<TWICE>(
+                multiply_steps::<TWICE, BF16>(
                     left.as_ptr().cast::<u16>().add(block * STEPS),
                     panel.as_ptr().cast(),
                 );
@@ -131,10 +134,11 @@ impl<S: Simd> Multiplier<S> for Split<'_> {
     unsafe fn multiply(&mut self, _: S, tile: TileOperands<'_>) {
         // SAFETY: passed on from the caller.
         unsafe {
-            if tile.rows > ROWS {
-                self.multiply_rows::<true>(tile);
-            } else {
-                self.multiply_rows::<false>(tile);
+            match (tile.rows > ROWS, tile.right) {
+                (true, Steps::F32(_)) => self.multiply_rows::<true, false>(tile),
+                (false, Steps::F32(_)) => self.multiply_rows::<false, false>(tile),
+                (true, Steps::Bf16(_)) => self.multiply_rows::<true, true>(tile),
+                (false, Steps::Bf16(_)) => self.multiply_rows::<false, true>(tile),
             }
         }
     }
@@ -185,6 +189,37 @@ unsafe fn split<const IN_TURNS: bool>(mut one: __m512, mut other: __m512) -> [__
             other = _mm512_sub_ps(other, _mm512_castsi512_ps(_mm512_and_si512(other_bits, upper)));
         }
         parts
+    }
+}
+
+/// Fewer than [`STEPS`] steps, with zeros behind them.
+fn with_zeros<T: Copy + Default>(values: &[T]) -> [T; STEPS * COLUMNS] {
+    let mut whole = [T::default(); STEPS * COLUMNS];
+    whole[..values.len()].copy_from_slice(values);
+    whole
+}
+
+/// Brings [`STEPS`] steps of a panel of bf16 into the order of its first part.
+///
+/// # Safety
+/// As of [`split_steps`].
+#[inline(always)]
+unsafe fn pair_steps(right: &[u16; STEPS * COLUMNS], parts: *mut u16) {
+    for pair in 0..STEPS / 2 {
+        for half in 0..2 {
+            // SAFETY: two steps of sixteen columns are read, and written where the caller promises room.
+            unsafe {
+                let one = right.as_ptr().add(2 * pair * COLUMNS + half * ROWS);
+                let other = one.add(COLUMNS);
+                for next in [one, other] {
+                    _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(PREFETCH_STEPS * COLUMNS).cast());
+                }
+                let one = _mm512_cvtepu16_epi32(_mm256_loadu_si256(one.cast()));
+                let other = _mm512_cvtepu16_epi32(_mm256_loadu_si256(other.cast()));
+                let bits = _mm512_or_si512(one, _mm512_slli_epi32::<16>(other));
+                _mm512_store_si512(parts.add((half * STEPS / 2 + pair) * 2 * ROWS).cast(), bits);
+            }
+        }
     }
 }
 
@@ -283,12 +318,12 @@ unsafe fn store<const TWICE: bool>(tile: *mut f32) {
     }
 }
 
-/// Adds [`STEPS`] steps to the sums, the largest products last.
+/// Adds [`STEPS`] steps to the sums, the largest products last; of bf16 columns those with their first part.
 ///
 /// # Safety
 /// As of [`store`]; `left` starts the first parts of one or two registers of rows, and `right` a panel's steps.
 #[inline(always)]
-unsafe fn multiply_steps<const TWICE: bool>(left: *const u16, right: *const u16) {
+unsafe fn multiply_steps<const TWICE: bool, const BF16: bool>(left: *const u16, right: *const u16) {
     const { assert!(2 * DEPTH_BLOCK == 1024 && 2 * PART == 2048, "parts lie so far apart in bytes") };
     macro_rules! load_columns {
         ($place:literal, $next:literal) => {
@@ -325,41 +360,65 @@ unsafe fn multiply_steps<const TWICE: bool>(left: *const u16, right: *const u16)
                     tdpbf16ps tmm3, tmm5, tmm7"
                 };
             }
-            with_sums!(
-                [
+            macro_rules! add {
+                ($($line:expr)*) => {
+                    with_sums!(
+                        [$($line)*]
+                        left = in(reg) left,
+                        low = in(reg) left.wrapping_add(ROWS * ROW_STRIDE),
+                        row = in(reg) 2 * ROW_STRIDE,
+                        right = in(reg) right,
+                        line = in(reg) 2 * STEPS,
+                    )
+                };
+            }
+            if BF16 {
+                add!(
+                    load_rows!(1024) load_columns!(0, 1024) multiply!()
+                    load_rows!(2048) multiply!()
+                    load_rows!(0) multiply!()
+                );
+            } else {
+                add!(
                     load_rows!(0) load_columns!(4096, 5120) multiply!()
                     load_columns!(2048, 3072) multiply!()
                     load_rows!(1024) multiply!()
                     load_columns!(0, 1024) multiply!()
                     load_rows!(2048) multiply!()
                     load_rows!(0) multiply!()
-                ]
-                left = in(reg) left,
-                low = in(reg) left.wrapping_add(ROWS * ROW_STRIDE),
-                row = in(reg) 2 * ROW_STRIDE,
-                right = in(reg) right,
-                line = in(reg) 2 * STEPS,
-            );
+                );
+            }
         } else {
             macro_rules! multiply {
                 ($rows:literal) => {
                     concat!("tdpbf16ps tmm0, ", $rows, ", tmm6\n", "tdpbf16ps tmm1, ", $rows, ", tmm7")
                 };
             }
-            with_sums!(
-                [
-                    "tileloadd tmm3, [{left} + {row}*1]"
-                    "tileloadd tmm4, [{left} + {row}*1 + 1024]"
-                    "tileloadd tmm5, [{left} + {row}*1 + 2048]"
+            macro_rules! add {
+                ($($line:expr)*) => {
+                    with_sums!(
+                        [
+                            "tileloadd tmm3, [{left} + {row}*1]"
+                            "tileloadd tmm4, [{left} + {row}*1 + 1024]"
+                            "tileloadd tmm5, [{left} + {row}*1 + 2048]"
+                            $($line)*
+                        ]
+                        left = in(reg) left,
+                        row = in(reg) 2 * ROW_STRIDE,
+                        right = in(reg) right,
+                        line = in(reg) 2 * STEPS,
+                    )
+                };
+            }
+            if BF16 {
+                add!(load_columns!(0, 1024) multiply!("tmm4") multiply!("tmm5") multiply!("tmm3"));
+            } else {
+                add!(
                     load_columns!(4096, 5120) multiply!("tmm3")
                     load_columns!(2048, 3072) multiply!("tmm3") multiply!("tmm4")
                     load_columns!(0, 1024) multiply!("tmm4") multiply!("tmm5") multiply!("tmm3")
-                ]
-                left = in(reg) left,
-                row = in(reg) 2 * ROW_STRIDE,
-                right = in(reg) right,
-                line = in(reg) 2 * STEPS,
-            );
+                );
+            }
         }
     }
 }
