@@ -12,7 +12,7 @@
 //!   written to without a flush: found under another boot, the shard is thrown away and made again. Where the system does
 //!   not name its boots, a kill counts as a power cut.
 //! - **Torn files.** Reading a mapped file that was cut short ends the process by a signal. `flushed.json` lists the files
-//!   and their sizes at the last flush; where they differ when the index is opened, it is made again.
+//!   and what they were like at the last flush; where they differ when the index is opened, it is made again.
 //! - **Durability.** A flush leaves the closed segments of the log and the names of new files to the system: here they
 //!   are brought to the disk as well.
 //! - **Log.** It is never cut. Its closed segments but the newest (which says where the numbers go on) are removed when

@@ -69,17 +69,23 @@ fn operations_of_one_thread(isa: Isa, precision: Precision) -> f64 {
     const STEPS: usize = 200_000;
     let (operations, seconds) = match (isa, precision) {
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Amx, Precision::F32) => {
+        (Isa::Avx512 | Isa::Avx512Vnni, Precision::F32) => {
             // SAFETY: the caller made sure that the CPU has the instruction set.
             (2 * 16 * 24, best_time(|| unsafe { x86::spin_avx512(STEPS) }))
         }
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         (Isa::Avx512Vnni, Precision::Int8) => (2 * 64 * 24, best_time(|| unsafe { x86::spin_vnni(STEPS) })),
+        // Six products of parts are one of f32.
+        #[cfg(target_arch = "x86_64")]
+        (Isa::Avx512Amx, Precision::F32) => {
+            // SAFETY: as above.
+            (2 * 16 * 16 * 32, best_time(|| unsafe { x86::spin_amx_bf16(STEPS) }))
+        }
         #[cfg(target_arch = "x86_64")]
         (Isa::Avx512Amx, Precision::Int8) => {
             // SAFETY: as above.
-            (2 * 16 * 16 * 64 * 4, best_time(|| unsafe { x86::spin_amx(STEPS) }))
+            (2 * 16 * 16 * 64 * 6, best_time(|| unsafe { x86::spin_amx_bytes(STEPS) }))
         }
         #[cfg(target_arch = "x86_64")]
         (Isa::Avx2 | Isa::AvxVnni, Precision::F32) => {
@@ -121,31 +127,38 @@ mod x86 {
         black_box(sums);
     }
 
-    /// Whole tiles of zeros.
-    ///
-    /// # Safety
-    /// The CPU has AMX for bytes, and this process may use it.
-    pub(super) unsafe fn spin_amx(steps: usize) {
-        let mut configuration = [0_u64; 8];
-        // Palette 1; from byte 16 on the 64 bytes of each register's rows, from byte 48 on their 16 rows.
-        configuration[0] = 1;
-        configuration[2..4].fill(0x0040_0040_0040_0040);
-        configuration[6] = 0x1010_1010_1010_1010;
-        // SAFETY: the caller promises AMX, and nothing else uses its registers.
-        unsafe {
-            asm!("ldtilecfg [{}]", in(reg) configuration.as_ptr(), options(nostack));
-            for _ in 0..steps {
-                asm!(
-                    "tdpbusd tmm0, tmm4, tmm5",
-                    "tdpbusd tmm1, tmm4, tmm5",
-                    "tdpbusd tmm2, tmm4, tmm5",
-                    "tdpbusd tmm3, tmm4, tmm5",
-                    options(nostack, nomem)
-                );
+    /// Six products of whole tiles of zeros in a step.
+    macro_rules! spin_amx {
+        ($name:ident, $multiply:literal) => {
+            /// # Safety
+            /// The CPU has AMX for what is multiplied, and this process may use it.
+            pub(super) unsafe fn $name(steps: usize) {
+                let mut configuration = [0_u64; 8];
+                // Palette 1; from byte 16 on the 64 bytes of each register's rows, from byte 48 on their 16 rows.
+                configuration[0] = 1;
+                configuration[2..4].fill(0x0040_0040_0040_0040);
+                configuration[6] = 0x1010_1010_1010_1010;
+                // SAFETY: the caller promises AMX, and nothing else uses its registers.
+                unsafe {
+                    asm!("ldtilecfg [{}]", in(reg) configuration.as_ptr(), options(nostack));
+                    for _ in 0..steps {
+                        asm!(
+                            concat!($multiply, " tmm0, tmm6, tmm7"),
+                            concat!($multiply, " tmm1, tmm6, tmm7"),
+                            concat!($multiply, " tmm2, tmm6, tmm7"),
+                            concat!($multiply, " tmm3, tmm6, tmm7"),
+                            concat!($multiply, " tmm4, tmm6, tmm7"),
+                            concat!($multiply, " tmm5, tmm6, tmm7"),
+                            options(nostack, nomem)
+                        );
+                    }
+                    asm!("tilerelease", options(nostack, nomem));
+                }
             }
-            asm!("tilerelease", options(nostack, nomem));
-        }
+        };
     }
+    spin_amx!(spin_amx_bytes, "tdpbusd");
+    spin_amx!(spin_amx_bf16, "tdpbf16ps");
 
     #[target_feature(enable = "avx2,fma")]
     pub(super) fn spin_avx2(steps: usize) {
