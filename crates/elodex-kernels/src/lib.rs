@@ -43,7 +43,7 @@ pub use activation::Activation;
 pub use attention::{Attention, RelativeBias};
 pub use gemm::Epilogue;
 pub use isa::{Isa, Kernels, ParseIsaError};
-pub use pack::{BytePanels, PackedMatrix, Rounding, SharedBytes};
+pub use pack::{BytePanels, PackedMatrix, Rounding, SharedBytes, are_bf16};
 pub use parallel::Parallelism;
 pub use precision::{ParsePrecisionError, Precision};
 pub use rope::RopeTable;

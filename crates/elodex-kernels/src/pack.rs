@@ -58,6 +58,11 @@ impl Steps<'_> {
     }
 }
 
+/// Whether all values are bf16: the lower halves of their bits are 0.
+pub fn are_bf16(values: &[f32]) -> bool {
+    values.iter().all(|value| value.to_bits() << 16 == 0)
+}
+
 /// The f32 that bf16 bits stand for.
 #[inline(always)]
 pub(crate) fn widened(bits: u16) -> f32 {
@@ -343,7 +348,7 @@ impl Kernels {
         assert_eq!(weight.len(), n * k, "weight is not [n, k] = [{n}, {k}]");
         let width = self.tile_columns();
         let length = n.div_ceil(width) * width * k;
-        let is_bf16 = weight.iter().all(|value| value.to_bits() << 16 == 0);
+        let is_bf16 = are_bf16(weight);
         let mut values = AlignedBuffer::zeros(if is_bf16 { length.div_ceil(2) } else { length });
         let packed = values.as_mut_slice();
         for output in 0..n {

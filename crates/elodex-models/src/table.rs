@@ -1,6 +1,6 @@
 //! The table of token vectors, whose rows are looked up and never multiplied.
 
-use elodex_kernels::{Rounding, SharedBytes};
+use elodex_kernels::{Rounding, SharedBytes, are_bf16};
 use half::bf16;
 
 /// `[rows, width]` in f32, which is held as bf16 where all values are, or as signed bytes with a scale per row.
@@ -22,8 +22,7 @@ enum Values {
 impl Table {
     /// Of f32 values.
     pub(crate) fn exact(name: &str, values: Vec<f32>, width: usize) -> Self {
-        let is_bf16 = values.iter().all(|value| value.to_bits() << 16 == 0);
-        let values = match is_bf16 {
+        let values = match are_bf16(&values) {
             false => Values::F32(values),
             true => Values::Bf16(values.into_iter().map(bf16::from_f32).collect()),
         };

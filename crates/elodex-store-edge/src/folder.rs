@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub const LEAST_FREE_BYTES: u64 = 256 << 20;
 
 /// The layout of points and files; another one is thrown away and made again.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What the marker holds once the shard must not be loaded again; no machine's boot has this id.
 const TORN: &str = "torn";

@@ -74,8 +74,8 @@ impl<'a> Split<'a> {
                     None => split_steps(&with_zeros(&right[start..]), parts),
                 },
                 Steps::Bf16(right) => match right[start..].first_chunk() {
-                    Some(right) => pair_steps(right, parts),
-                    None => pair_steps(&with_zeros(&right[start..]), parts),
+                    Some(right) => split_steps(right, parts),
+                    None => split_steps(&with_zeros(&right[start..]), parts),
                 },
             }
         }
@@ -199,26 +199,32 @@ fn with_zeros<T: Copy + Default>(values: &[T]) -> [T; STEPS * COLUMNS] {
     whole
 }
 
-/// Brings [`STEPS`] steps of a panel of bf16 into the order of its first part.
-///
-/// # Safety
-/// As of [`split_steps`].
-#[inline(always)]
-unsafe fn pair_steps(right: &[u16; STEPS * COLUMNS], parts: *mut u16) {
-    for pair in 0..STEPS / 2 {
-        for half in 0..2 {
-            // SAFETY: two steps of sixteen columns are read, and written where the caller promises room.
-            unsafe {
-                let one = right.as_ptr().add(2 * pair * COLUMNS + half * ROWS);
-                let other = one.add(COLUMNS);
-                for next in [one, other] {
-                    _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(PREFETCH_STEPS * COLUMNS).cast());
-                }
-                let one = _mm512_cvtepu16_epi32(_mm256_loadu_si256(one.cast()));
-                let other = _mm512_cvtepu16_epi32(_mm256_loadu_si256(other.cast()));
-                let bits = _mm512_or_si512(one, _mm512_slli_epi32::<16>(other));
-                _mm512_store_si512(parts.add((half * STEPS / 2 + pair) * 2 * ROWS).cast(), bits);
-            }
+/// A weight of so many parts.
+trait Weight<const N: usize>: Copy {
+    /// The parts of sixteen weights of one step and of the next, in turns.
+    ///
+    /// # Safety
+    /// As of [`split`]; sixteen weights can be read from both.
+    unsafe fn parts(one: *const Self, other: *const Self) -> [__m512i; N];
+}
+
+impl Weight<PARTS> for f32 {
+    #[inline(always)]
+    unsafe fn parts(one: *const Self, other: *const Self) -> [__m512i; PARTS] {
+        // SAFETY: passed on from the caller.
+        unsafe { split::<true>(_mm512_loadu_ps(one), _mm512_loadu_ps(other)) }
+    }
+}
+
+/// bf16.
+impl Weight<1> for u16 {
+    #[inline(always)]
+    unsafe fn parts(one: *const Self, other: *const Self) -> [__m512i; 1] {
+        // SAFETY: passed on from the caller.
+        unsafe {
+            let one = _mm512_cvtepu16_epi32(_mm256_loadu_si256(one.cast()));
+            let other = _mm512_cvtepu16_epi32(_mm256_loadu_si256(other.cast()));
+            [_mm512_or_si512(one, _mm512_slli_epi32::<16>(other))]
         }
     }
 }
@@ -228,7 +234,7 @@ unsafe fn pair_steps(right: &[u16; STEPS * COLUMNS], parts: *mut u16) {
 /// # Safety
 /// As of [`split`]; `parts` starts a cache line and has room for [`PARTS`] · [`PART`] values.
 #[inline(always)]
-unsafe fn split_steps(right: &[f32; STEPS * COLUMNS], parts: *mut u16) {
+unsafe fn split_steps<const N: usize, W: Weight<N>>(right: &[W; STEPS * COLUMNS], parts: *mut u16) {
     for pair in 0..STEPS / 2 {
         for half in 0..2 {
             // SAFETY: two steps of sixteen columns are read, and written where the caller promises room.
@@ -239,8 +245,7 @@ unsafe fn split_steps(right: &[f32; STEPS * COLUMNS], parts: *mut u16) {
                     _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(PREFETCH_STEPS * COLUMNS).cast());
                 }
                 let place = parts.add((half * STEPS / 2 + pair) * 2 * ROWS);
-                let bits = split::<true>(_mm512_loadu_ps(one), _mm512_loadu_ps(other));
-                for (part, bits) in bits.into_iter().enumerate() {
+                for (part, bits) in W::parts(one, other).into_iter().enumerate() {
                     _mm512_store_si512(place.add(part * PART).cast(), bits);
                 }
             }
