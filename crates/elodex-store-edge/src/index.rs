@@ -134,8 +134,9 @@ impl EdgeIndex {
         let torn = self.writing().torn;
         let shard = self.shard.write().unwrap_or_else(PoisonError::into_inner).take();
         let Some(shard) = shard else { return };
-        // Closing flushes; what that could not write is in the catalog.
-        let closed = shard::close(shard).and_then(|()| match torn {
+        // Closing flushes, which changes files; what it could not write is in the catalog.
+        let marked = if torn { Ok(()) } else { self.folder.mark_unflushed() };
+        let closed = shard::close(shard).and(marked).and_then(|()| match torn {
             true => Ok(()),
             false => self.folder.mark_flushed(true),
         });
@@ -171,6 +172,11 @@ impl EdgeIndex {
 
     fn before_writing(&self, writing: &mut Writing) -> Result<()> {
         self.folder.check_room(0)?;
+        self.mark(writing)
+    }
+
+    /// To be called before files change: a list of what they were like holds no more until it is written again.
+    fn mark(&self, writing: &mut Writing) -> Result<()> {
         if !writing.marked {
             self.folder.mark_unflushed()?;
             writing.marked = true;
@@ -196,6 +202,10 @@ impl EdgeIndex {
     }
 
     fn flush_now(&self, writing: &mut Writing) -> Result<()> {
+        // qdrant-edge writes files again that nothing changed.
+        if !writing.torn {
+            self.mark(writing)?;
+        }
         self.with("flush", |shard| {
             shard.flush();
             Ok(())

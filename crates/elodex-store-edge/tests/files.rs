@@ -183,6 +183,31 @@ fn what_was_not_closed_is_no_damage() {
 }
 
 #[test]
+fn a_kill_before_the_list_of_files_is_written_is_no_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = || EdgeBackend::open(folder.path()).unwrap();
+    let index = backend().open(ONE, &spec(Precision::F32)).unwrap().index;
+    index.upsert(&points(0..10)).unwrap();
+    index.flush().unwrap();
+    // Nothing is written from here on, and lists cannot be: as if killed before that, by a flush or at the end.
+    let list = folder.path().join("1/flushed.new");
+    std::fs::create_dir(&list).unwrap();
+    assert!(index.flush().is_err());
+    drop(index);
+    std::fs::remove_dir(&list).unwrap();
+    assert_eq!(backend().verify(ONE).unwrap(), Stored::Unclosed);
+
+    let opened = backend().open(ONE, &spec(Precision::F32)).unwrap();
+    assert!(!opened.fresh);
+    opened.index.flush().unwrap();
+    std::fs::create_dir(&list).unwrap();
+    drop(opened);
+    std::fs::remove_dir(&list).unwrap();
+    assert_eq!(backend().verify(ONE).unwrap(), Stored::Unclosed);
+    assert!(!backend().open(ONE, &spec(Precision::F32)).unwrap().fresh);
+}
+
+#[test]
 fn writes_of_another_boot_are_not_trusted() {
     let folder = tempfile::tempdir().unwrap();
     let open = || EdgeBackend::open(folder.path()).unwrap().open(ONE, &spec(Precision::F32)).unwrap();
