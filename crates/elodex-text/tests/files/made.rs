@@ -1,7 +1,7 @@
 //! Files that tests read.
 
-use pdf_extract::content::{Content, Operation};
-use pdf_extract::{Dictionary, Document, Object, Stream, dictionary};
+use lopdf::content::{Content, Operation};
+use lopdf::{Dictionary, Document, Object, Stream, dictionary};
 use std::io::{Cursor, Write};
 
 pub(crate) fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
@@ -71,7 +71,7 @@ pub(crate) fn pptx(slides: &[(&str, Option<&str>)]) -> Vec<u8> {
 /// A document under construction: its page tree, and the resources that all pages share.
 pub(crate) struct Pdf {
     pub(crate) document: Document,
-    pub(crate) tree: pdf_extract::ObjectId,
+    pub(crate) tree: lopdf::ObjectId,
     pub(crate) resources: Dictionary,
     pages: Vec<Object>,
 }

@@ -1,7 +1,7 @@
 //! How far the filters of a stream expand it. Nothing of what comes out is kept.
 
 use flate2::read::DeflateDecoder;
-use pdf_extract::{Object, Stream};
+use hayro_interpret::hayro_syntax::Filter as Known;
 use std::io::{BufReader, Bytes, Read};
 use weezl::BitOrder;
 use weezl::decode::Decoder;
@@ -9,7 +9,7 @@ use weezl::decode::Decoder;
 /// Filters in a row that a stream may have; writers use two at most.
 pub(super) const CHAINED: usize = 3;
 
-/// A filter that the parser undoes. It leaves a stream as it is that has any other.
+/// A filter that the parser undoes in what is no picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Filter {
     Flate,
@@ -18,52 +18,50 @@ pub(super) enum Filter {
         early: bool,
     },
     Ascii85,
+    AsciiHex,
+    RunLength,
 }
 
 impl Filter {
-    pub(super) const ALL: [Self; 4] =
-        [Self::Flate, Self::Lzw { early: true }, Self::Lzw { early: false }, Self::Ascii85];
-
-    /// The filter of a name in a stream's description.
-    pub(super) fn named(name: &[u8], early: bool) -> Option<Self> {
+    /// Filters of a name in a stream's description, short ones included; the file may tell elsewhere how LZW's codes grow.
+    pub(super) fn named(name: &[u8]) -> &'static [Self] {
         match name {
-            b"FlateDecode" => Some(Self::Flate),
-            b"LZWDecode" => Some(Self::Lzw { early }),
-            b"ASCII85Decode" => Some(Self::Ascii85),
-            _ => None,
+            b"FlateDecode" | b"Fl" => &[Self::Flate],
+            b"LZWDecode" | b"LZW" => &[Self::Lzw { early: true }, Self::Lzw { early: false }],
+            b"ASCII85Decode" | b"A85" => &[Self::Ascii85],
+            b"ASCIIHexDecode" | b"AHx" => &[Self::AsciiHex],
+            b"RunLengthDecode" | b"RL" => &[Self::RunLength],
+            _ => &[],
+        }
+    }
+
+    /// The same for a filter as the parser knows it.
+    pub(super) fn known(filter: Known) -> &'static [Self] {
+        match filter {
+            Known::FlateDecode => Self::named(b"Fl"),
+            Known::LzwDecode => Self::named(b"LZW"),
+            Known::Ascii85Decode => Self::named(b"A85"),
+            Known::AsciiHexDecode => Self::named(b"AHx"),
+            Known::RunLengthDecode => Self::named(b"RL"),
+            _ => &[],
         }
     }
 }
 
-/// The most bytes that a stream takes between or behind its filters, counted up to a little over `limit`; `None` where
-/// it has more filters than [`CHAINED`].
-pub(super) fn expanded(stream: &Stream, limit: usize) -> Option<usize> {
-    let parameters = stream.dict.get(b"DecodeParms").and_then(Object::as_dict).ok();
-    let early =
-        parameters.and_then(|found| found.get(b"EarlyChange").and_then(Object::as_i64).ok()) != Some(0);
-    let names = stream.filters().unwrap_or_default();
-    let filters: Vec<Filter> = names.iter().map_while(|name| Filter::named(name, early)).collect();
-    if filters.len() > CHAINED {
-        return None;
-    }
-    let sizes = (1..=filters.len()).map(|undone| size(&stream.content, &filters[..undone], limit));
-    Some(sizes.fold(stream.content.len(), usize::max))
+/// The most bytes that content may expand to with any chain of the filters, counted up to a little over `limit`; 0 where
+/// none makes anything of it.
+pub(super) fn most_expanded(content: &[u8], filters: &[Filter], limit: usize) -> usize {
+    most_behind(content, filters, &mut Vec::with_capacity(CHAINED), limit)
 }
 
-/// The most bytes that content may expand to whatever filters it has, counted up to a little over `limit`; 0 where none
-/// makes anything of it.
-pub(super) fn most_expanded(content: &[u8], limit: usize) -> usize {
-    most_behind(content, &mut Vec::with_capacity(CHAINED), limit)
-}
-
-fn most_behind(content: &[u8], undone: &mut Vec<Filter>, limit: usize) -> usize {
+fn most_behind(content: &[u8], filters: &[Filter], undone: &mut Vec<Filter>, limit: usize) -> usize {
     let mut most = 0;
-    for filter in Filter::ALL {
-        undone.push(filter);
+    for filter in filters {
+        undone.push(*filter);
         let size = size(content, undone, limit);
         most = most.max(size);
         if size > 0 && undone.len() < CHAINED && most <= limit {
-            most = most.max(most_behind(content, undone, limit));
+            most = most.max(most_behind(content, filters, undone, limit));
         }
         undone.pop();
         if most > limit {
@@ -88,6 +86,10 @@ fn size(content: &[u8], filters: &[Filter], limit: usize) -> usize {
             }
             Filter::Lzw { early } => Box::new(Lzw::new(reader, *early)),
             Filter::Ascii85 => Box::new(Ascii85::new(reader)),
+            Filter::AsciiHex => Box::new(AsciiHex(BufReader::new(reader).bytes())),
+            Filter::RunLength => {
+                Box::new(RunLength { source: BufReader::new(reader).bytes(), left: 0, repeated: None })
+            }
         };
     }
     let mut size = 0;
@@ -196,12 +198,70 @@ impl<R: Read> Read for Ascii85<R> {
     }
 }
 
+struct AsciiHex<R>(Bytes<BufReader<R>>);
+
+impl<R: Read> AsciiHex<R> {
+    fn digit(&mut self) -> Option<u8> {
+        let character =
+            self.0.by_ref().map_while(Result::ok).find(|character| !character.is_ascii_whitespace())?;
+        char::from(character).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    }
+}
+
+impl<R: Read> Read for AsciiHex<R> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let mut written = 0;
+        for place in out {
+            let Some(high) = self.digit() else { break };
+            *place = high << 4 | self.digit().unwrap_or(0);
+            written += 1;
+        }
+        Ok(written)
+    }
+}
+
+struct RunLength<R> {
+    source: Bytes<BufReader<R>>,
+    /// Bytes of the run that are not handed out yet.
+    left: usize,
+    /// What they all are; `None` where they are copied.
+    repeated: Option<u8>,
+}
+
+impl<R: Read> RunLength<R> {
+    fn next(&mut self) -> Option<u8> {
+        if self.left == 0 {
+            let length = self.source.next()?.ok()?;
+            (self.left, self.repeated) = match length {
+                0..128 => (usize::from(length) + 1, None),
+                128 => return None,
+                _ => (257 - usize::from(length), Some(self.source.next()?.ok()?)),
+            };
+        }
+        self.left -= 1;
+        self.repeated.or_else(|| self.source.next()?.ok())
+    }
+}
+
+impl<R: Read> Read for RunLength<R> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let mut written = 0;
+        for place in out {
+            let Some(byte) = self.next() else { break };
+            *place = byte;
+            written += 1;
+        }
+        Ok(written)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use flate2::Compression;
     use flate2::write::ZlibEncoder;
-    use pdf_extract::dictionary;
+    use hayro_interpret::hayro_syntax::Pdf;
+    use hayro_interpret::hayro_syntax::object::Stream;
     use std::io::Write;
 
     fn flate(content: &[u8]) -> Vec<u8> {
@@ -232,61 +292,67 @@ mod tests {
         text
     }
 
-    fn stream(content: Vec<u8>, filters: &[&str]) -> Stream {
-        let names: Vec<Object> = filters.iter().map(|name| Object::from(*name)).collect();
-        Stream::new(dictionary! { "Filter" => names }, content)
+    /// What the parser makes of a page's content with this description.
+    fn undone(content: &[u8], description: &str) -> Vec<u8> {
+        let before = format!(
+            "%PDF-1.7\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n\
+             3 0 obj<</Type/Page/Parent 2 0 R/Contents 4 0 R>>endobj\n4 0 obj<</Length {}{description}>>stream\n",
+            content.len()
+        );
+        let file = [before.as_bytes(), content, b"\nendstream endobj\ntrailer<</Root 1 0 R>>"].concat();
+        let pdf = Pdf::new(file).unwrap();
+        let stream: Stream<'_> = pdf.pages()[0].raw().get("Contents").unwrap();
+        stream.decoded_data().unwrap().into_owned()
     }
 
     /// What the parser makes of a stream is as long as is measured.
-    fn check(content: Vec<u8>, filters: &[&str], length: usize) {
-        let stream = stream(content, filters);
-        assert_eq!(stream.decompressed_content().unwrap().len(), length, "{filters:?}");
-        assert_eq!(expanded(&stream, 1 << 30), Some(length), "{filters:?}");
-        assert_eq!(most_expanded(&stream.content, 1 << 30), length, "{filters:?}");
+    fn check(content: Vec<u8>, names: &[&str], length: usize) {
+        let list = names.iter().map(|name| format!("/{name}")).collect::<String>();
+        assert_eq!(undone(&content, &format!("/Filter[{list}]")).len(), length, "{names:?}");
+        assert_eq!(most_expanded(&content, &named(names), 1 << 30), length, "{names:?}");
+    }
+
+    fn named(names: &[&str]) -> Vec<Filter> {
+        names.iter().flat_map(|name| Filter::named(name.as_bytes())).copied().collect()
+    }
+
+    fn all() -> Vec<Filter> {
+        named(&["Fl", "LZW", "A85", "AHx", "RL"])
     }
 
     #[test]
     fn every_filter_and_chain_is_measured_as_the_parser_expands_it() {
         let content = b"some words, and some words more, ".repeat(2000);
         let length = content.len();
+        let hex = |content: &[u8]| {
+            content.iter().map(|byte| format!("{byte:02x} ")).collect::<String>().into_bytes()
+        };
         check(flate(&content), &["FlateDecode"], length);
         check(lzw(&content, true), &["LZWDecode"], length);
         check(ascii85(&flate(&content)), &["ASCII85Decode", "FlateDecode"], length);
         check(flate(&lzw(&content, true)), &["FlateDecode", "LZWDecode"], length);
-        check(ascii85(&lzw(&flate(&content), true)), &["ASCII85Decode", "LZWDecode", "FlateDecode"], length);
-        for odd in 1..9 {
-            let stream = stream(ascii85(&content[..odd]), &["ASCII85Decode"]);
-            assert_eq!(stream.decompressed_content().unwrap(), content[..odd]);
-            assert_eq!(size(&stream.content, &[Filter::Ascii85], 100), odd);
+        check(ascii85(&lzw(&flate(&content), true)), &["A85", "LZW", "Fl"], length);
+        check(hex(&flate(&content)), &["ASCIIHexDecode", "FlateDecode"], length);
+        check(hex(&[255, b'a', 2, b'b', b'c', b'd', 129, b'e', 128, b'f']), &["AHx", "RL"], 2 + 3 + 128);
+        check([129, b'a'].repeat(100).into_iter().chain([128]).collect(), &["RunLengthDecode"], 12_800);
+        for odd in 2..9 {
+            let text = ascii85(&content[..odd]);
+            assert_eq!(undone(&text, "/Filter/ASCII85Decode"), content[..odd]);
+            assert_eq!(size(&text, &[Filter::Ascii85], 100), odd);
         }
-        let late = Stream::new(
-            dictionary! {
-                "Filter" => "LZWDecode", "DecodeParms" => dictionary! { "EarlyChange" => 0 },
-            },
-            lzw(&content, false),
-        );
-        assert_eq!(late.decompressed_content().unwrap(), content);
-        assert_eq!(expanded(&late, 1 << 30), Some(length));
+        let late = lzw(&content, false);
+        assert_eq!(undone(&late, "/Filter/LZWDecode/DecodeParms<</EarlyChange 0>>"), content);
+        assert_eq!(most_expanded(&late, &named(&["LZW"]), 1 << 30), length);
     }
 
     #[test]
     fn a_bomb_is_measured_no_further_than_the_limit() {
         let bomb = lzw(&[b' '; 8 << 20], true);
         assert!(bomb.len() < 8 << 10);
-        let measured = most_expanded(&bomb, 1 << 20);
+        let measured = most_expanded(&bomb, &all(), 1 << 20);
         assert!((1 << 20..2 << 20).contains(&measured), "{measured}");
         let nested = flate(&flate(&flate(&[b' '; 8 << 20])));
-        assert!(most_expanded(&nested, 1 << 20) > 1 << 20);
-    }
-
-    #[test]
-    fn filters_the_parser_leaves_alone_expand_nothing() {
-        let runs = [129_u8, b'a'].repeat(100);
-        let stream = stream(runs.clone(), &["RunLengthDecode"]);
-        assert!(stream.decompressed_content().is_err());
-        assert_eq!(expanded(&stream, 1 << 20), Some(runs.len()));
-        let four = super::tests::stream(Vec::new(), &["FlateDecode"; 4]);
-        assert_eq!(expanded(&four, 1 << 20), None);
+        assert!(most_expanded(&nested, &named(&["Fl"]), 1 << 20) > 1 << 20);
     }
 
     #[test]
@@ -295,7 +361,7 @@ mod tests {
             [&b"BT /F1 12 Tf 72 700 Td (Text) Tj ET".repeat(1000)[..], &[0xFF; 4096], b"", b"~>", b"s8W-#"]
         {
             assert!(
-                most_expanded(content, 1 << 20) <= 2 * content.len(),
+                most_expanded(content, &named(&["Fl", "LZW", "A85", "AHx"]), 1 << 20) <= 2 * content.len(),
                 "{:?}",
                 &content[..content.len().min(9)]
             );

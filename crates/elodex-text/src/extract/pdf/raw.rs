@@ -18,48 +18,67 @@ const LONGEST_NAME: usize = 32;
 /// Objects of a file: ISO 32000-1, annex C.
 const MOST_OBJECTS: usize = (1 << 23) - 1;
 /// Widest picture row that a predictor may ask the parser to make room for, and its samples and their bits.
-const ROW_LIMITS: [(&[u8], u64); 3] = [(b"Columns", 1 << 18), (b"Colors", 256), (b"BitsPerComponent", 16)];
+pub(super) const ROW_LIMITS: [(&[u8], u64); 3] =
+    [(b"Columns", 1 << 18), (b"Colors", 256), (b"BitsPerComponent", 16)];
 /// Widest field of a cross-reference stream; eight bytes hold every number.
 const FIELD_BYTES: u64 = 8;
+/// Bytes in which a reference stands, white space included; in a longer one it is overlooked.
+const MOST_REFERENCE: usize = 64;
 /// Bytes that one byte makes at most, with Flate and with LZW.
 const RATIOS: [usize; 2] = [1032, 2730];
 
 /// Refuses a file whose streams expand beyond the limit: together, or one alone where it is a picture, and one whose
-/// descriptions ask for more than any document needs.
-pub(super) fn check(bytes: &[u8], limits: &ExtractLimits) -> Result<()> {
+/// descriptions ask for more than any document needs. Returns whether it may have streams of which the bytes do not show
+/// how far they expand: encrypted ones, and those that name their filters elsewhere.
+pub(super) fn check(bytes: &[u8], limits: &ExtractLimits) -> Result<bool> {
     let limit = limits.expanded_bytes;
     let mut looks = Looks { left: bytes.len().saturating_mul(LOOKS) };
     let mut encrypted = false;
-    let mut lzw = false;
+    let mut elsewhere = false;
+    let mut filters: Vec<Filter> = Vec::new();
+    let mut widths = Vec::new();
     for (name, rest) in names(bytes) {
         match name.as_slice() {
             b"Encrypt" => encrypted = true,
-            b"W" => check_cross_references(rest, limit, &mut looks)?,
-            b"FlateDecode" | b"ASCII85Decode" => check_chain(rest, &mut looks)?,
-            b"LZWDecode" => {
-                lzw = true;
+            b"W" => widths.push(rest),
+            b"Filter" | b"F" | b"DecodeParms" | b"DP" if names_elsewhere(rest, &mut looks)? => {
+                elsewhere = true;
+                check_direct(bytes, rest, &mut looks)?;
+            }
+            name if !Filter::named(name).is_empty() => {
+                for filter in Filter::named(name) {
+                    if !filters.contains(filter) {
+                        filters.push(*filter);
+                    }
+                }
                 check_chain(rest, &mut looks)?;
             }
             name => {
                 if let Some((_, most)) = ROW_LIMITS.iter().find(|(key, _)| *key == name) {
-                    check_row(name, rest, *most, &mut looks)?;
+                    let value = integer(looks.after_space(rest)?).map_or(0, |(value, _)| value);
+                    check_row(name, value, *most)?;
                 }
             }
         }
     }
+    for rest in widths {
+        check_cross_references(rest, &filters, limit, &mut looks)?;
+    }
     if encrypted {
+        let lzw = filters.contains(&Filter::Lzw { early: true });
         check_encrypted(bytes, RATIOS[usize::from(lzw)], limit)?;
     }
-    check_streams(bytes, limit)
+    check_streams(bytes, &filters, limit)?;
+    Ok(encrypted || elsewhere)
 }
 
-fn check_streams(bytes: &[u8], limit: usize) -> Result<()> {
+fn check_streams(bytes: &[u8], filters: &[Filter], limit: usize) -> Result<()> {
     let mut total = 0_usize;
     for at in found(bytes, b"stream") {
         if bytes[..at].ends_with(b"end") {
             continue;
         }
-        let expanded = most_expanded(stream_content(&bytes[at..]), limit);
+        let expanded = most_expanded(stream_content(&bytes[at..]), filters, limit);
         if !is_picture(&bytes[at.saturating_sub(DESCRIPTION)..at]) {
             total = total.saturating_add(expanded);
         }
@@ -196,17 +215,55 @@ fn check_chain(mut rest: &[u8], looks: &mut Looks) -> Result<()> {
     for _ in 0..CHAINED {
         let Some(behind) = looks.after_space(rest)?.strip_prefix(b"/") else { return Ok(()) };
         let (name, behind) = name(behind);
-        if Filter::named(&name, true).is_none() {
+        if Filter::named(&name).is_empty() {
             return Ok(());
         }
         rest = behind;
     }
-    Err(strange(&format!("a stream has more than {CHAINED} filters")))
+    Err(too_many_filters())
+}
+
+pub(super) fn too_many_filters() -> Error {
+    strange(&format!("a stream has more than {CHAINED} filters"))
+}
+
+/// Whether a value or an item of the list that begins in `rest` is a reference.
+fn names_elsewhere(rest: &[u8], looks: &mut Looks) -> Result<bool> {
+    let value = looks.after_space(rest)?;
+    let items = value.strip_prefix(b"[");
+    let end = items
+        .map_or(MOST_REFERENCE, |items| items.iter().position(|byte| *byte == b']').unwrap_or(items.len()));
+    let mut value = items.unwrap_or(value);
+    value = &value[..end.min(value.len())];
+    looks.spend(value.len())?;
+    let words: Vec<&[u8]> = value
+        .split(|byte| is_space(*byte) || b"[]<>()/%".contains(byte))
+        .filter(|word| !word.is_empty())
+        .collect();
+    let is_number = |word: &[u8]| word.iter().all(u8::is_ascii_digit);
+    let mut references =
+        words.windows(3).map(|words| is_number(words[0]) && is_number(words[1]) && words[2] == b"R");
+    Ok(if items.is_some() { references.any(|found| found) } else { references.next() == Some(true) })
+}
+
+/// Refuses an object stream that names elsewhere, from `rest` on, how it is compressed: it is expanded before anything can
+/// look there.
+fn check_direct(bytes: &[u8], rest: &[u8], looks: &mut Looks) -> Result<()> {
+    let at = bytes.len() - rest.len();
+    let before = &bytes[at.saturating_sub(DESCRIPTION)..at];
+    let start = before.windows(3).rposition(|window| window == b"obj").unwrap_or(0);
+    let behind =
+        rest.windows(6).take(DESCRIPTION).position(|window| window == b"stream" || window == b"endobj");
+    let behind = &rest[..behind.unwrap_or(rest.len().min(DESCRIPTION))];
+    looks.spend(before.len() - start + behind.len())?;
+    if names(&before[start..]).chain(names(behind)).any(|(name, _)| name == b"ObjStm") {
+        return Err(strange("an object stream names its filters elsewhere"));
+    }
+    Ok(())
 }
 
 /// Refuses a picture row, described by `name`, that takes more room than any picture has.
-fn check_row(name: &[u8], rest: &[u8], most: u64, looks: &mut Looks) -> Result<()> {
-    let value = integer(looks.after_space(rest)?).map_or(0, |(value, _)| value);
+pub(super) fn check_row(name: &[u8], value: u64, most: u64) -> Result<()> {
     if value <= most {
         return Ok(());
     }
@@ -216,7 +273,7 @@ fn check_row(name: &[u8], rest: &[u8], most: u64, looks: &mut Looks) -> Result<(
 
 /// Refuses a cross-reference stream, whose field widths begin in `rest`, that has more entries than a file has objects or
 /// fields wider than a number. Widths of a font's letters look alike but no stream follows them.
-fn check_cross_references(rest: &[u8], limit: usize, looks: &mut Looks) -> Result<()> {
+fn check_cross_references(rest: &[u8], filters: &[Filter], limit: usize, looks: &mut Looks) -> Result<()> {
     let Some(mut rest) = looks.after_space(rest)?.strip_prefix(b"[") else { return Ok(()) };
     let mut widths = [0; 3];
     for width in &mut widths {
@@ -230,7 +287,7 @@ fn check_cross_references(rest: &[u8], limit: usize, looks: &mut Looks) -> Resul
         return Err(strange(&format!("its cross-references have fields of {widths:?} bytes")));
     }
     let most = MOST_OBJECTS.saturating_mul(usize::try_from(entry).unwrap_or(usize::MAX)).min(limit);
-    if most_expanded(content, most) > most {
+    if most_expanded(content, filters, most) > most {
         return Err(strange(&format!("its cross-references have more than {MOST_OBJECTS} entries")));
     }
     Ok(())
@@ -317,6 +374,19 @@ mod tests {
         assert_eq!(refusal(b"<</W[0 0 0]/A(\\) endobj )>>stream\n"), malformed);
         assert_eq!(refusal(b"<</Type/Font/W[0 0 0]>>endobj 1 0 obj<<>>stream\n"), None);
         assert_eq!(refusal(b"<</Type/Font/W[0 255 600]>>endobj"), None);
+    }
+
+    #[test]
+    fn what_is_compressed_as_another_place_says_is_checked_again() {
+        let check = |bytes: &[u8]| check(bytes, &ExtractLimits::default());
+        assert!(check(b"4 0 obj<</Filter 5 0 R>>stream\n").unwrap());
+        assert!(check(b"4 0 obj<</Filter[/FlateDecode 5 0 R]>>stream\n").unwrap());
+        assert!(check(b"4 0 obj<</DecodeParms[null % 1\n 5 0 R]>>stream\n").unwrap());
+        assert!(!check(b"4 0 obj<</F 4/Filter/FlateDecode/Length 5 0 R>>stream\n").unwrap());
+        let malformed = Some(ErrorKind::Malformed);
+        assert_eq!(refusal(b"4 0 obj<</Type/ObjStm/Filter 5 0 R>>stream\n"), malformed);
+        assert_eq!(refusal(b"4 0 obj<</DecodeParms 5 0 R/Type/Obj#53tm>>stream\n"), malformed);
+        assert_eq!(refusal(b"4 0 obj<</F 5 0 R>>endobj 6 0 obj<</Type/ObjStm>>stream\n"), None);
     }
 
     #[test]
