@@ -1,8 +1,9 @@
-//! HTML to its text: no markup, scripts, styles or drawings; blocks become lines and paragraphs.
+//! HTML to its text: no markup, scripts, styles or drawings, and nothing that the markup itself hides; blocks become lines
+//! and paragraphs.
 
 use super::{ExtractLimits, Extracted, Format, Heading, check_text};
 use crate::Result;
-use html5gum::{DefaultEmitter, Token, Tokenizer};
+use html5gum::{DefaultEmitter, StartTag, Token, Tokenizer};
 
 pub(super) fn read(html: &str, limits: &ExtractLimits) -> Result<Extracted> {
     let mut emitter = DefaultEmitter::default();
@@ -12,7 +13,7 @@ pub(super) fn read(html: &str, limits: &ExtractLimits) -> Result<Extracted> {
     for token in Tokenizer::new_with_emitter(html, emitter) {
         let Ok(token) = token;
         match token {
-            Token::StartTag(tag) => page.start(&tag.name, tag.self_closing),
+            Token::StartTag(tag) => page.start(&tag),
             Token::EndTag(tag) => page.end(&tag.name),
             Token::String(text) => page.text(&String::from_utf8_lossy(&text)),
             Token::Comment(_) | Token::Doctype(_) | Token::Error(_) => {}
@@ -57,13 +58,18 @@ struct Page {
 }
 
 impl Page {
-    fn start(&mut self, name: &[u8], self_closing: bool) {
+    fn start(&mut self, tag: &StartTag<()>) {
+        let (name, self_closing) = (&tag.name[..], tag.self_closing);
         if let Some((dropped, depth)) = &mut self.dropped {
             *depth += usize::from(dropped == name && !self_closing);
             return;
         }
+        if is_hidden(tag) {
+            self.dropped = Some((name.to_vec(), 1));
+            return;
+        }
         match name {
-            b"script" | b"style" | b"noscript" | b"template" | b"svg" => {
+            b"script" | b"style" | b"noscript" | b"template" | b"svg" | b"iframe" => {
                 self.dropped = (!self_closing || name != b"svg").then(|| (name.to_vec(), 1));
             }
             b"title" => {
@@ -175,6 +181,44 @@ impl Page {
     }
 }
 
+/// Whether the tag itself hides its element. One that may stand without its end tag is not looked at, since all behind it
+/// could be lost, and neither is the body, which scripts show.
+fn is_hidden(tag: &StartTag<()>) -> bool {
+    if !matches!(
+        &tag.name[..],
+        b"div"
+            | b"span"
+            | b"section"
+            | b"article"
+            | b"aside"
+            | b"nav"
+            | b"header"
+            | b"footer"
+            | b"ul"
+            | b"ol"
+            | b"dl"
+            | b"table"
+            | b"form"
+            | b"fieldset"
+            | b"figure"
+            | b"details"
+            | b"dialog"
+            | b"a"
+            | b"button"
+            | b"label"
+    ) {
+        return false;
+    }
+    let value = |name: &[u8]| {
+        tag.attributes.get(name).map(|value| String::from_utf8_lossy(value).to_ascii_lowercase())
+    };
+    let style = value(b"style").unwrap_or_default();
+    let mut rules = style.split(';').filter_map(|rule| rule.split_once(':'));
+    // Text that is hidden until it is found is there to be found.
+    value(b"hidden").is_some_and(|hidden| hidden != "until-found")
+        || rules.any(|(name, value)| name.trim() == "display" && value.trim().starts_with("none"))
+}
+
 /// What the border of an element puts between texts.
 fn gap_of(name: &[u8]) -> Gap {
     match name {
@@ -210,6 +254,19 @@ mod tests {
         assert_eq!(extracted.title.as_deref(), Some("A page"));
         let heading = Heading { at: 0, level: 1, text: "Top & more".to_owned() };
         assert_eq!(extracted.headings, [heading]);
+    }
+
+    #[test]
+    fn what_the_markup_hides_is_left_out() {
+        let text = |html: &str| extracted(html).text;
+        assert_eq!(text("a<div hidden>b<div>c</div></div>d"), "ad");
+        assert_eq!(text("a <span style='color:red; DISPLAY : none'>b</span>c"), "a c");
+        assert_eq!(text("a<iframe src=x>Your browser shows no frames.</iframe>b"), "ab");
+        assert_eq!(text("<div hidden=until-found>a</div><div style='display:block'>b</div>"), "a\nb");
+        assert_eq!(
+            text("<ul><li hidden>a<li>b</ul><input hidden>c<body style='display:none'>d"),
+            "- a\n- b\n\nc\n\nd"
+        );
     }
 
     #[test]

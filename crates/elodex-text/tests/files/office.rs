@@ -2,6 +2,13 @@ use super::{kind, made, read};
 use elodex_text::{ErrorKind, ExtractLimits, Format, Source, extract};
 
 #[test]
+fn hidden_text_is_left_out() {
+    let runs = r#"<w:p><w:pPr><w:rPr><w:vanish/></w:rPr></w:pPr><w:r><w:t>seen</w:t></w:r>
+        <w:r><w:rPr><w:vanish/></w:rPr><w:t>hidden</w:t></w:r><w:r><w:rPr><w:vanish w:val="0"/></w:rPr><w:t> too</w:t></w:r></w:p>"#;
+    assert_eq!(read("a.docx", &made::docx(runs)).unwrap().text, "seen too");
+}
+
+#[test]
 fn a_docx_gives_paragraphs_headings_and_tables() {
     let body = r#"<w:p><w:pPr><w:pStyle w:val="T1"/></w:pPr><w:r><w:t>First &amp; last</w:t></w:r></w:p>
         <w:p><w:r><w:t xml:space="preserve">One </w:t></w:r><w:r><w:t>line</w:t><w:tab/><w:t>&#x26;</w:t></w:r></w:p>

@@ -1,8 +1,8 @@
 //! Texts: paragraphs, headings by their style, tables a line per row.
 //!
 //! A footnote or an endnote follows the paragraph that refers to it, numbered as the reference is. What stands in a text
-//! box comes before the paragraph that holds the box. Headers and footers, which every page repeats, comments, and what
-//! tracked changes have deleted or moved away are not read.
+//! box comes before the paragraph that holds the box. Headers and footers, which every page repeats, comments, hidden text,
+//! and what tracked changes have deleted or moved away are not read.
 
 use super::super::{ExtractLimits, Extracted, Format, Heading, check_text};
 use super::Members;
@@ -124,6 +124,8 @@ struct Body<'a> {
     around: Vec<Paragraph>,
     /// Inside a `t` element: text stands nowhere else.
     in_text: bool,
+    /// The run at hand is hidden.
+    is_hidden: bool,
     /// Depth inside elements that are skipped.
     skipped: usize,
     /// Depth of tables, and the cells of the row at hand.
@@ -150,7 +152,11 @@ impl Visit for Body<'_> {
         }
         let paragraph = &mut self.paragraph;
         match name {
-            "t" => self.in_text = true,
+            "r" => self.is_hidden = false,
+            "vanish" => {
+                self.is_hidden = !matches!(attribute(element, "val").as_deref(), Some("0" | "false" | "off"))
+            }
+            "t" => self.in_text = !self.is_hidden,
             "tab" | "ptab" => paragraph.text.push('\t'),
             "br" | "cr" => paragraph.text.push('\n'),
             "noBreakHyphen" => paragraph.text.push('\u{2011}'),
@@ -210,6 +216,7 @@ impl<'a> Body<'a> {
             paragraph: Paragraph::default(),
             around: Vec::new(),
             in_text: false,
+            is_hidden: false,
             skipped: 0,
             tables: 0,
             cells: Vec::new(),
