@@ -149,8 +149,12 @@ impl Lines {
         }
         let mut line = String::new();
         for letter in parts.iter().flat_map(|part| part.chars()) {
-            let is_again = |repeated: char| letter == repeated && line.ends_with(repeated);
-            if !is_again(' ') && !is_again(UNKNOWN) {
+            let is_again = match letter {
+                ' ' => line.ends_with(' '),
+                UNKNOWN => line.trim_end().ends_with(UNKNOWN),
+                _ => false,
+            };
+            if !is_again {
                 line.push(letter);
             }
         }
@@ -158,7 +162,8 @@ impl Lines {
     }
 
     fn add_line(&mut self, line: &str) {
-        if line.is_empty() {
+        let is_again = self.text.ends_with(UNKNOWN) && line.strip_prefix(UNKNOWN) == Some("");
+        if line.is_empty() || is_again {
             return;
         }
         if self.text.is_empty() {
@@ -191,7 +196,7 @@ impl Lines {
     }
 }
 
-/// Stands for letters of which the file does not tell what they are.
+/// Stands for letters of which the file does not tell what they are, once for all that follow each other.
 const UNKNOWN: char = char::REPLACEMENT_CHARACTER;
 
 /// A letter's text without forms that only show how it is drawn: ligatures, Arabic letters by their place in the word, and
@@ -358,5 +363,8 @@ mod tests {
         assert_eq!(text(&[("\u{FB01}nd\u{A0}o\u{FB03}ce", 0.0, 0.0, 10.0)]), "find office");
         assert_eq!(text(&[("夜\u{2F8F}列", 0.0, 0.0, 10.0)]), "夜行列");
         assert_eq!(text(&[("a\u{1}b", 0.0, 0.0, 10.0)]), "a\u{FFFD}b");
+        let unknown =
+            [("a \u{1} \u{1}\u{2}", 0.0, 0.0, 10.0), ("\u{3}", 0.0, -12.0, 10.0), ("b", 0.0, -24.0, 10.0)];
+        assert_eq!(text(&unknown), "a \u{FFFD}\nb");
     }
 }
